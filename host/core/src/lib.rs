@@ -1,0 +1,16 @@
+//! Domain and ports of Peat: the words of the product as types, and the traits through which the host reaches the world.
+//!
+//! Deliberately absent: wasmtime, a terminal, files, clocks, sockets and an async runtime. What is here runs unchanged in
+//! a simulation. Values flow one way: `run` is an orchestrator of steps that never call each other, and ports never call
+//! back.
+
+pub mod content;
+pub mod digest;
+pub mod entry;
+pub mod identifiers;
+pub mod lease;
+pub mod metadata;
+pub mod ports;
+pub mod repository;
+pub mod run;
+pub mod schema;

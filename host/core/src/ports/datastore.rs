@@ -1,0 +1,256 @@
+//! The shared datastore, as a datastore extension provides it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::ExtensionError;
+use crate::content::SharedContent;
+use crate::digest::Digest;
+use crate::entry::{ChangeSet, Entry, VersionReference};
+use crate::identifiers::{DataName, PartitionName, Version};
+use crate::lease::Lease;
+
+/// What the caller of a datastore does next. Mirrors `peat:host/errors`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Read again and retry.
+    Conflict,
+    /// It does not exist.
+    NotFound,
+    /// Not reachable; whether a write was applied is unknown.
+    Unavailable {
+        /// When the other side said to come back.
+        retry_after: Option<Duration>,
+    },
+    /// Not granted or refused.
+    Denied,
+    /// The lease is gone; nothing of this run may be written.
+    LeaseLost,
+    /// Another holder kept the lease until the wait was over.
+    Held,
+    /// Bytes are not what they must be.
+    Corrupt,
+    /// Not done by this implementation.
+    Unsupported,
+    /// The settings must be changed.
+    InvalidConfig,
+    /// An argument is wrong.
+    InvalidInput,
+    /// A limit is used up.
+    Exhausted,
+    /// Asked to stop.
+    Cancelled,
+}
+
+/// Why a datastore did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DatastoreError {
+    /// It said so itself.
+    #[error("{message}")]
+    Refused {
+        /// What to do next.
+        kind: ErrorKind,
+        /// What it is about.
+        subject: String,
+        /// For a person.
+        message: String,
+    },
+    /// The extension did not get to answer.
+    #[error(transparent)]
+    Extension(#[from] ExtensionError),
+}
+
+/// Which optional interfaces can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DatastoreFeatures {
+    /// Leases per partition.
+    pub locks: bool,
+    /// Content on demand.
+    pub hydration: bool,
+    /// Collection, compaction, checks.
+    pub maintenance: bool,
+    /// Namespaces can be listed, moved, folded.
+    pub namespaces: bool,
+}
+
+/// How an examination of the store ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it must be.
+    Passed,
+    /// Not usable.
+    Failed,
+    /// Could not or need not be examined.
+    Skipped,
+}
+
+/// One examination of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was examined.
+    pub name: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What was seen and what it means.
+    pub detail: String,
+}
+
+/// What is known of the store after probing it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreProfile {
+    /// Identity of the datastore, the same for everybody who uses it.
+    pub store_id: String,
+    /// Format of what lies there.
+    pub format_version: u32,
+    /// What was examined.
+    pub findings: Vec<Finding>,
+}
+
+/// Wanted leases.
+#[derive(Debug, Clone)]
+pub struct AcquireRequest {
+    /// Sorted, without duplicates.
+    pub partitions: Vec<PartitionName>,
+    /// Time to live of each.
+    pub ttl: Duration,
+    /// How long to wait for others.
+    pub wait: Duration,
+}
+
+/// What to bring to the local store.
+#[derive(Debug, Clone, Default)]
+pub struct PullRequest {
+    /// None: the whole namespace.
+    pub partitions: Option<Vec<PartitionName>>,
+    /// Leases held on some of them.
+    pub leases: Vec<Lease>,
+    /// Bring content too.
+    pub with_content: bool,
+    /// Where the previous page ended.
+    pub cursor: Option<String>,
+}
+
+/// An entry of the datastore, perhaps with its bytes. The bytes were checked against the digest.
+#[derive(Debug, Clone)]
+pub struct PulledEntry {
+    /// The entry.
+    pub entry: Entry,
+    /// Its content, when it came along.
+    pub content: Option<SharedContent>,
+}
+
+/// How a delta changes what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeltaMode {
+    /// Entries are added.
+    Extend,
+    /// What is not named until the last page of this partition is gone.
+    Replace,
+}
+
+/// News of one partition.
+#[derive(Debug, Clone)]
+pub struct PartitionDelta {
+    /// Which.
+    pub partition: PartitionName,
+    /// Added to or instead of what is known.
+    pub mode: DeltaMode,
+    /// Known from now on, once the last page is stored.
+    pub version: String,
+    /// New or all entries, by mode.
+    pub entries: Vec<PulledEntry>,
+    /// Versions that left the index.
+    pub removed: Vec<VersionReference>,
+    /// More of this partition comes with the next page.
+    pub continues: bool,
+}
+
+/// One page of news.
+#[derive(Debug, Clone, Default)]
+pub struct PullPage {
+    /// What differs from what the local store knows.
+    pub deltas: Vec<PartitionDelta>,
+    /// To go on, when there is more.
+    pub cursor: Option<String>,
+    /// Partitions in the namespace, where known.
+    pub partitions_total: Option<u64>,
+}
+
+/// One commit on its way to the datastore.
+#[derive(Debug, Clone)]
+pub struct PushRequest {
+    /// What changes.
+    pub changes: ChangeSet,
+    /// The right to change it; none where the extension has no locks.
+    pub lease: Option<Lease>,
+    /// Give the lease up in the same write.
+    pub release: bool,
+}
+
+/// A commit that is durable.
+#[derive(Debug, Clone)]
+pub struct PushReceipt {
+    /// The appended entries with their versions, in order.
+    pub entries: Vec<Entry>,
+    /// What left the index in this commit.
+    pub removed: Vec<VersionReference>,
+    /// Version of the partition after it.
+    pub version: String,
+    /// The lease to go on with; none after a release.
+    pub lease: Option<Lease>,
+}
+
+/// Content wanted from the datastore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentRequest {
+    /// Partition of the entry.
+    pub partition: PartitionName,
+    /// Data item.
+    pub name: DataName,
+    /// Version.
+    pub version: Version,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the content.
+    pub digest: Digest,
+    /// In the datastore's own words.
+    pub location: String,
+}
+
+/// A shared datastore, bound to one namespace. Calls for one lease never overlap; calls for different ones may.
+#[async_trait]
+pub trait Datastore: Send + Sync {
+    /// What it is and where, for a person.
+    fn summary(&self) -> String;
+
+    /// What it can do.
+    fn features(&self) -> DatastoreFeatures;
+
+    /// Creates what is missing and probes the store. Idempotent.
+    async fn setup(&self) -> Result<StoreProfile, DatastoreError>;
+
+    /// Probes the store again.
+    async fn verify(&self) -> Result<StoreProfile, DatastoreError>;
+
+    /// Acquires leases in order; on failure those already acquired are released.
+    async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>, DatastoreError>;
+
+    /// Prolongs a lease. Not cancel safe: dropped, the lease's state is unknown.
+    async fn renew(&self, lease: &Lease) -> Result<Lease, DatastoreError>;
+
+    /// Gives a lease up without a commit.
+    async fn release(&self, lease: &Lease) -> Result<(), DatastoreError>;
+
+    /// News since what the local store knows.
+    async fn pull(&self, request: &PullRequest) -> Result<PullPage, DatastoreError>;
+
+    /// Commits to one partition, whole or not at all. Repeating it with the same commit id is harmless.
+    async fn push(&self, request: &PushRequest) -> Result<PushReceipt, DatastoreError>;
+
+    /// Brings content; one result per request, in order, each checked against its digest.
+    async fn fetch(
+        &self,
+        wanted: &[ContentRequest],
+    ) -> Result<Vec<Result<SharedContent, DatastoreError>>, DatastoreError>;
+}

@@ -1,0 +1,125 @@
+//! Execution of methods.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{ExtensionError, StoreError};
+use crate::content::SharedContent;
+use crate::entry::{Entry, Lifetime, Tag};
+use crate::identifiers::{DataName, MethodName, ModelId, ModelName, ModelTypeName, RunId, Version};
+
+/// One method run, ready to be executed: arguments are validated, leases held, data hydrated.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// This run.
+    pub run_id: RunId,
+    /// The model.
+    pub model_id: ModelId,
+    /// Its name.
+    pub model_name: ModelName,
+    /// Its type.
+    pub model_type: ModelTypeName,
+    /// What to run.
+    pub method: MethodName,
+    /// The model's own arguments, a JSON object.
+    pub model_arguments: serde_json::Value,
+    /// This run's arguments, a JSON object.
+    pub arguments: serde_json::Value,
+    /// How long it may take.
+    pub deadline: Duration,
+}
+
+/// A method that came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MethodOutcome {
+    /// One line: what came of it.
+    pub summary: String,
+}
+
+/// A method that did not.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MethodError {
+    /// The method says that it failed.
+    #[error("{message}")]
+    Failed {
+        /// What failed and what to do about it.
+        message: String,
+        /// Worth running again unchanged.
+        transient: bool,
+    },
+    /// The extension misbehaved, hit a limit or cannot be used.
+    #[error(transparent)]
+    Extension(#[from] ExtensionError),
+    /// A built-in's process could not be started or was ended.
+    #[error("{0}")]
+    Process(String),
+    /// The operator asked to stop.
+    #[error("the run was interrupted")]
+    Interrupted,
+}
+
+/// The data a run writes and reads. Writes are staged; the commit after the run makes them durable.
+pub trait RunData: Send + Sync {
+    /// Stages a data item; a second write of a name replaces the first.
+    fn write(
+        &self,
+        name: DataName,
+        content: SharedContent,
+        content_type: String,
+        lifetime: Option<Lifetime>,
+        tags: Vec<Tag>,
+    ) -> Result<(), RunDataError>;
+
+    /// The newest version, or the one asked for.
+    fn read(
+        &self,
+        model: Option<&ModelName>,
+        name: &DataName,
+        version: Option<Version>,
+    ) -> Result<(Entry, SharedContent), RunDataError>;
+
+    /// The newest versions whose names begin with `prefix`, after `after`, at most `limit`.
+    fn list(
+        &self,
+        model: Option<&ModelName>,
+        prefix: &str,
+        after: Option<&DataName>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, RunDataError>;
+}
+
+/// Why data was not written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum RunDataError {
+    /// No such data, or no such model.
+    #[error("{0}")]
+    NotFound(String),
+    /// Not this method's to read.
+    #[error("{0}")]
+    Denied(String),
+    /// A limit of the run.
+    #[error("{0}")]
+    Exhausted(String),
+    /// The local store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where the lines of a run go. Bounded by the implementation: what exceeds the bound is counted, not kept.
+pub trait RunLog: Send + Sync {
+    /// Adds one line (no line end in it) with its level ("info", …) or source ("stderr").
+    fn line(&self, level: &str, text: &str);
+}
+
+/// A driver that can execute methods of some model types.
+#[async_trait]
+pub trait MethodExecutor: Send + Sync {
+    /// Runs the method to its end, its deadline, or until the future is dropped (which ends it at once).
+    async fn execute(
+        &self,
+        invocation: &Invocation,
+        data: &dyn RunData,
+        log: &dyn RunLog,
+    ) -> Result<MethodOutcome, MethodError>;
+}

@@ -1,0 +1,27 @@
+//! What the host needs of the world, one trait a concern. Implementations: `peat-store` (local store, object stores,
+//! system clock), `peat-wasm` (datastore and model extensions), in-memory and failing ones in `tests/support`.
+//!
+//! Ports never call back into the core, and no port knows another.
+
+mod clock;
+mod datastore;
+mod extension;
+mod local_store;
+mod locks;
+mod methods;
+mod objects;
+mod observer;
+
+pub use clock::{Clock, Random};
+pub use datastore::{
+    AcquireRequest, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, DeltaMode, ErrorKind, Finding,
+    PartitionDelta, PullPage, PullRequest, PulledEntry, PushReceipt, PushRequest, StoreProfile, Verdict,
+};
+pub use extension::ExtensionError;
+pub use local_store::{
+    EntryFilter, LocalStore, PendingCommit, Replica, Spool, SpoolWriter, StoreError, StoredEntry, StoredState,
+};
+pub use locks::{HolderIdentity, LocalLockError, LocalLockGuard, LocalLocks};
+pub use methods::{Invocation, MethodError, MethodExecutor, MethodOutcome, RunData, RunDataError, RunLog};
+pub use objects::{Condition, Found, Listing, Lookup, ObjectError, ObjectInfo, ObjectStore, Range};
+pub use observer::{Observer, Progress, ProgressUnit, Silent};
