@@ -1,1 +1,47 @@
-fn main(){}
+//! Commands for people who work on Peat: `cargo xtask demo`, `test`, `bench`, `guests`.
+//!
+//! Deliberately absent: anything a user of Peat needs, and any tool that is not fetched by these commands themselves.
+
+mod guests;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  demo      builds everything and runs the main job, with nothing but Rust present
+  test      every check and test; the last line counts what passed and failed
+  bench     measures whole-process times with a release build
+  guests    builds the WebAssembly components (guests --help says more)
+";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Vec<String>) -> Result<ExitCode> {
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("--help", &[][..]),
+    };
+    match command {
+        "guests" => {
+            guests::build(&guests::Options::parse(rest)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        "-h" | "--help" | "help" => {
+            print!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => bail!("there is no command {other:?}\n\n{USAGE}"),
+    }
+}
