@@ -1,5 +1,6 @@
 //! Content as something that can be read in parts, wherever it lies.
 
+use std::any::Any;
 use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
@@ -13,6 +14,11 @@ pub trait Content: Debug + Send + Sync {
 
     /// Reads bytes at `offset` into `buffer`; fewer than asked for only at the end. Blocks on a disk at most.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// The concrete content, for the store that made it and can keep it without copying. None unless it says otherwise.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
 }
 
 /// Shared content.
@@ -41,7 +47,10 @@ pub fn concatenate(parts: Vec<SharedContent>) -> SharedContent {
 pub fn read_all(content: &dyn Content, limit: u64) -> io::Result<Vec<u8>> {
     let size = content.size();
     if size > limit {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{size} bytes, more than the limit of {limit}")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{size} bytes, more than the limit of {limit}"),
+        ));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).map_err(io::Error::other)?);
     walk(content, |chunk| {
