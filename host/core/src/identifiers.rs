@@ -227,6 +227,11 @@ impl PartitionName {
         Self(format!("model--{}--{id}", model_type.as_str().replace('/', "+")))
     }
 
+    /// The lock of the whole namespace, for datastores that have no leases. Not a partition of data.
+    pub fn whole_namespace() -> Self {
+        Self("namespace".to_owned())
+    }
+
     /// The model this partition belongs to; none for workflows and singles.
     pub fn model(&self) -> Option<(ModelTypeName, ModelId)> {
         let (model_type, id) = self.0.strip_prefix("model--")?.split_once("--")?;
@@ -256,7 +261,9 @@ mod tests {
 
     #[test]
     fn a_data_name_cannot_escape() {
-        for bad in ["", "..", "a/../b", "/etc/passwd", "a\0b", "a\\b", "C:\\x", "a//b", "a/", ".hidden", "a/.b", "Ä", "A"] {
+        for bad in
+            ["", "..", "a/../b", "/etc/passwd", "a\0b", "a\\b", "C:\\x", "a//b", "a/", ".hidden", "a/.b", "Ä", "A"]
+        {
             assert!(DataName::parse(bad).is_err(), "{bad:?} was accepted");
         }
         assert!(DataName::parse(&"a".repeat(4096)).is_err());

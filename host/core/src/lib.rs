@@ -7,10 +7,14 @@
 pub mod content;
 pub mod digest;
 pub mod entry;
+pub mod hold;
+pub mod hydrate;
 pub mod identifiers;
+pub mod interrupt;
 pub mod lease;
 pub mod metadata;
 pub mod ports;
 pub mod repository;
 pub mod run;
 pub mod schema;
+pub mod sync;

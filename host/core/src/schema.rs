@@ -27,8 +27,7 @@ pub fn check(schema: &Value) -> Result<(), String> {
 
 /// Validates `value`. An unusable schema is one violation at its root.
 pub fn validate(schema: &Value, value: &Value) -> Result<(), Vec<Violation>> {
-    let validator =
-        compile(schema).map_err(|reason| vec![Violation { place: "schema".to_owned(), reason }])?;
+    let validator = compile(schema).map_err(|reason| vec![Violation { place: "schema".to_owned(), reason }])?;
     let violations: Vec<Violation> = validator
         .iter_errors(value)
         .take(VIOLATIONS_MAX)

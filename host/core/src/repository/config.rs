@@ -52,7 +52,10 @@ pub struct RepositoryConfig {
 
 /// Which datastore a repository uses: the word `local`, or an extension with its settings.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged, expecting = "write `datastore: local`, or `datastore:` with the keys extension, settings and leaseTtl")]
+#[serde(
+    untagged,
+    expecting = "write `datastore: local`, or `datastore:` with the keys extension, settings and leaseTtl"
+)]
 pub enum DatastoreConfig {
     /// The embedded one of this machine.
     Local(LocalWord),

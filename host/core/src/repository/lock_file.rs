@@ -48,10 +48,16 @@ impl LockFile {
         }
         let lock: Self = serde_json::from_str(text).map_err(|cause| error(cause.to_string()))?;
         if lock.format != 1 {
-            return Err(error(format!("format {} is not known; this peat reads format 1, use a newer peat", lock.format)));
+            return Err(error(format!(
+                "format {} is not known; this peat reads format 1, use a newer peat",
+                lock.format
+            )));
         }
         if let Some(pair) = lock.extensions.windows(2).find(|pair| pair[0].name >= pair[1].name) {
-            return Err(error(format!("{} is out of order or named twice; keep one entry a name, sorted", pair[1].name)));
+            return Err(error(format!(
+                "{} is out of order or named twice; keep one entry a name, sorted",
+                pair[1].name
+            )));
         }
         Ok(lock)
     }

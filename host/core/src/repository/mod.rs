@@ -10,8 +10,8 @@ mod model;
 use std::time::Duration;
 
 pub use config::{
-    DatastoreConfig, ExtensionGrants, HydrationStrategy, LOCK_TIMEOUT_DEFAULT, METHOD_TIMEOUT_DEFAULT, RepositoryConfig,
-    SharedDatastore,
+    DatastoreConfig, ExtensionGrants, HydrationStrategy, LOCK_TIMEOUT_DEFAULT, METHOD_TIMEOUT_DEFAULT,
+    RepositoryConfig, SharedDatastore,
 };
 pub use lock_file::{LockFile, LockedExtension};
 pub use model::{Driver, Model};
@@ -42,6 +42,7 @@ fn parse_yaml<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, ConfigEr
 /// A duration as people write it: `90s`, `10m`, `1h 30m`, `500ms`.
 fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text)
-        .map_err(|error| serde::de::Error::custom(format!("{text:?} is not a duration ({error}); write 90s, 10m or 1h")))
+    humantime::parse_duration(&text).map_err(|error| {
+        serde::de::Error::custom(format!("{text:?} is not a duration ({error}); write 90s, 10m or 1h"))
+    })
 }

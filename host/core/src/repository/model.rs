@@ -42,7 +42,10 @@ impl Model {
     pub fn parse(path: &str, text: &str) -> Result<Self, ConfigError> {
         let model: Self = parse_yaml(path, text)?;
         if !model.arguments.is_object() {
-            return Err(ConfigError { path: path.to_owned(), reason: "arguments: write a mapping of names to values".to_owned() });
+            return Err(ConfigError {
+                path: path.to_owned(),
+                reason: "arguments: write a mapping of names to values".to_owned(),
+            });
         }
         Ok(model)
     }
@@ -77,7 +80,9 @@ mod tests {
 
     #[test]
     fn unknown_keys_and_wrong_types_are_refused() {
-        for (rest, word) in [("colour: red\n", "colour"), ("arguments: [1]\n", "arguments"), ("driver: moon\n", "driver")] {
+        for (rest, word) in
+            [("colour: red\n", "colour"), ("arguments: [1]\n", "arguments"), ("driver: moon\n", "driver")]
+        {
             let text = format!("id: 0a1b2c3d4e5f\nname: web\ntype: command/shell\n{rest}");
             let error = Model::parse("models/web.yaml", &text).unwrap_err().to_string();
             assert!(error.contains("models/web.yaml") && (error.contains(word) || error.contains("moon")), "{error}");

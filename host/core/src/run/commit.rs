@@ -1,0 +1,154 @@
+//! The last step: results, record and log become durable, in one commit, and the lease is released in the same write.
+
+use super::data::Origin;
+use super::execute::{Ending, Executed};
+use super::open::Opened;
+use super::record::{RunRecord, RunStatus, WrittenData};
+use super::{RunError, RunPorts, RunReport};
+use crate::content::{self, SharedContent};
+use crate::digest::Digest;
+use crate::entry::{ChangeSet, Description, Lifetime, NewEntry};
+use crate::hold::{self, Held};
+use crate::identifiers::DataName;
+use crate::ports::{DatastoreError, MethodError, PushReceipt, PushRequest, StoreError, StoredEntry, StoredState};
+
+/// How long records and logs of runs are kept: a quarter, so that generated reports do not become most of the index.
+const RUN_RECORD_LIFETIME: Lifetime = Lifetime::DurationMs(90 * 24 * 3600 * 1000);
+
+pub(super) async fn commit(
+    ports: &RunPorts<'_>,
+    opened: &Opened,
+    held: &mut Held,
+    executed: Executed<'_>,
+) -> Result<RunReport, RunError> {
+    let prepared = prepare(opened, held, executed)?;
+    let (changes, record) = (prepared.changes, prepared.record);
+    let receipt = match ports.datastore {
+        None => ports.store.commit(&changes)?,
+        Some(datastore) => {
+            ports.store.stage(&changes, ports.clock.now_ms())?;
+            if let Some(source) = prepared.lease_lost {
+                return Err(RunError::LeaseLost { partition: changes.partition, commit: changes.commit_id, source });
+            }
+            let request = PushRequest { changes, lease: held.lease.clone(), release: true };
+            let pushed = datastore.push(&request).await;
+            let changes = request.changes;
+            let receipt = match pushed {
+                Ok(receipt) => receipt,
+                Err(source) if hold::is_lost(&source) => {
+                    held.lease = None;
+                    return Err(RunError::LeaseLost {
+                        partition: changes.partition,
+                        commit: changes.commit_id,
+                        source,
+                    });
+                }
+                Err(source) => return Err(RunError::NotPushed { commit: changes.commit_id, source }),
+            };
+            held.lease = None;
+            ports.store.confirm(&changes.commit_id, &changes.partition, &receipt)?;
+            receipt
+        }
+    };
+    Ok(RunReport { record, entries: written(opened, receipt), failure: prepared.failure })
+}
+
+struct Prepared {
+    changes: ChangeSet,
+    record: RunRecord,
+    failure: Option<MethodError>,
+    lease_lost: Option<DatastoreError>,
+}
+
+fn prepare(opened: &Opened, held: &Held, executed: Executed<'_>) -> Result<Prepared, RunError> {
+    let (status, summary, failure, lease_lost) = match executed.ending {
+        Ending::Method(Ok(outcome)) => (RunStatus::Succeeded, outcome.summary, None, None),
+        Ending::Method(Err(MethodError::Interrupted)) => {
+            let error = MethodError::Interrupted;
+            (RunStatus::Interrupted, error.to_string(), Some(error), None)
+        }
+        Ending::Method(Err(error)) => (RunStatus::Failed, error.to_string(), Some(error), None),
+        Ending::LeaseLost(error) => (RunStatus::LeaseLost, error.to_string(), None, Some(error)),
+    };
+    let origin = Origin {
+        run_id: &opened.run_id,
+        created_at_ms: executed.finished_at_ms,
+        of_failed_run: status != RunStatus::Succeeded,
+    };
+    let mut append = executed.data.into_entries(&origin).map_err(unreadable)?;
+    let data = append
+        .iter()
+        .map(|entry| WrittenData {
+            name: entry.description.name.clone(),
+            size: entry.description.size,
+            digest: entry.description.digest,
+        })
+        .collect();
+    let model = &opened.request.model;
+    let record = RunRecord {
+        run_id: opened.run_id.clone(),
+        model_id: model.id.clone(),
+        model_name: model.name.clone(),
+        model_type: model.model_type.clone(),
+        method: opened.request.method.clone(),
+        status,
+        summary,
+        started_at_ms: opened.started_at_ms,
+        finished_at_ms: executed.finished_at_ms,
+        waited_ms: u64::try_from(held.waited.as_millis()).unwrap_or(u64::MAX),
+        data,
+        log_bytes_dropped: executed.log.dropped,
+    };
+    let text = serde_json::to_vec(&record).expect("a record of strings and numbers always serialises");
+    // Record and log are facts about the run, whether it failed or not: they are never hidden as "of a failed run".
+    append.push(host_item(
+        &origin,
+        DataName::run_record(&opened.run_id),
+        content::in_memory(text),
+        "application/json",
+    )?);
+    if executed.log.content.size() > 0 {
+        append.push(host_item(&origin, DataName::run_log(&opened.run_id), executed.log.content, "text/plain")?);
+    }
+    let changes = ChangeSet {
+        commit_id: opened.commit_id.clone(),
+        partition: opened.partition.clone(),
+        append,
+        remove: Vec::new(),
+    };
+    Ok(Prepared { changes, record, failure, lease_lost })
+}
+
+fn host_item(
+    origin: &Origin<'_>,
+    name: DataName,
+    content: SharedContent,
+    content_type: &str,
+) -> Result<NewEntry, RunError> {
+    let digest: Digest = content::digest(&*content).map_err(unreadable)?;
+    let description = Description {
+        name,
+        size: content.size(),
+        digest,
+        content_type: content_type.to_owned(),
+        lifetime: RUN_RECORD_LIFETIME,
+        tags: Vec::new(),
+        created_at_ms: origin.created_at_ms,
+        run_id: origin.run_id.clone(),
+        of_failed_run: false,
+    };
+    Ok(NewEntry { description, content, version_cap: None })
+}
+
+fn written(opened: &Opened, receipt: PushReceipt) -> Vec<StoredEntry> {
+    receipt
+        .entries
+        .into_iter()
+        .filter(|entry| !entry.description.name.is_reserved())
+        .map(|entry| StoredEntry { partition: opened.partition.clone(), entry, state: StoredState::Here })
+        .collect()
+}
+
+fn unreadable(error: std::io::Error) -> RunError {
+    StoreError::Io { path: "spooled content of the run".to_owned(), reason: error.to_string() }.into()
+}

@@ -1,0 +1,54 @@
+//! The step in which the method runs, while its lease is kept alive.
+
+use super::data::StagedData;
+use super::log::{BoundedLog, FinishedLog};
+use super::open::Opened;
+use super::{RunError, RunPorts};
+use crate::hold::{self, Held};
+use crate::interrupt::Interrupt;
+use crate::ports::{DatastoreError, Invocation, MethodError, MethodOutcome};
+
+/// A method that ended, one way or another.
+pub(super) struct Executed<'a> {
+    pub(super) ending: Ending,
+    pub(super) data: StagedData<'a>,
+    pub(super) log: FinishedLog,
+    pub(super) finished_at_ms: u64,
+}
+
+/// How it ended.
+pub(super) enum Ending {
+    Method(Result<MethodOutcome, MethodError>),
+    LeaseLost(DatastoreError),
+}
+
+pub(super) async fn execute<'a>(
+    ports: &RunPorts<'a>,
+    opened: &Opened,
+    held: &mut Held,
+    interrupt: &Interrupt,
+) -> Result<Executed<'a>, RunError> {
+    if interrupt.is_triggered() {
+        return Err(RunError::Interrupted);
+    }
+    let invocation = Invocation {
+        run_id: opened.run_id.clone(),
+        model_id: opened.request.model.id.clone(),
+        model_name: opened.request.model.name.clone(),
+        model_type: opened.request.model.model_type.clone(),
+        method: opened.request.method.clone(),
+        model_arguments: opened.request.model.arguments.clone(),
+        arguments: opened.request.arguments.clone(),
+        deadline: opened.request.timeout,
+    };
+    let data = StagedData::new(ports.store, opened);
+    let log = BoundedLog::begin(ports.store)?;
+    let method = ports.executor.execute(&invocation, &data, &log);
+    let method = async { hold::unless_interrupted(interrupt, method).await.unwrap_or(Err(MethodError::Interrupted)) };
+    let ending = match hold::keep_alive(&ports.hold(), held, method).await {
+        Ok(result) => Ending::Method(result),
+        Err(error) => Ending::LeaseLost(error),
+    };
+    let log = log.finish()?;
+    Ok(Executed { ending, data, log, finished_at_ms: ports.clock.now_ms() })
+}

@@ -1,0 +1,66 @@
+//! First step: everything that can be refused without touching anything.
+
+use serde_json::Value;
+
+use super::{RunError, RunPorts, RunRequest};
+use crate::identifiers::{CommitId, PartitionName, RunId};
+use crate::metadata::Method;
+use crate::schema;
+
+/// A request whose method exists and whose arguments fit.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) request: RunRequest,
+    pub(super) run_id: RunId,
+    pub(super) commit_id: CommitId,
+    pub(super) partition: PartitionName,
+    pub(super) started_at_ms: u64,
+}
+
+impl Opened {
+    /// The run's own partition first, then those it reads.
+    pub(super) fn scope(&self) -> Vec<PartitionName> {
+        let mut scope = vec![self.partition.clone()];
+        scope.extend(self.request.reads.iter().map(|model| model.partition()));
+        scope.dedup();
+        scope
+    }
+}
+
+pub(super) fn open(ports: &RunPorts<'_>, request: RunRequest) -> Result<Opened, RunError> {
+    let method = find(&request)?;
+    validate(
+        &format!("arguments of model {}", request.model.name),
+        &request.model_type.arguments,
+        &request.model.arguments,
+    )?;
+    let what = format!("arguments of {} {}", request.model.name, request.method);
+    validate(&what, &method.arguments, &request.arguments)?;
+    let started_at_ms = ports.clock.now_ms();
+    let run_id = new_run_id(ports, started_at_ms);
+    let commit_id = CommitId::parse(run_id.as_str()).expect("run ids and commit ids follow one rule");
+    let partition = request.model.partition();
+    Ok(Opened { request, run_id, commit_id, partition, started_at_ms })
+}
+
+fn find(request: &RunRequest) -> Result<&Method, RunError> {
+    request.model_type.methods.iter().find(|method| method.name == request.method).ok_or_else(|| {
+        RunError::UnknownMethod {
+            model_type: request.model_type.name.to_string(),
+            method: request.method.clone(),
+            known: request.model_type.methods.iter().map(|method| method.name.as_str()).collect::<Vec<_>>().join(", "),
+        }
+    })
+}
+
+fn validate(what: &str, schema: &Value, value: &Value) -> Result<(), RunError> {
+    schema::validate(schema, value).map_err(|violations| RunError::Arguments { what: what.to_owned(), violations })
+}
+
+/// Time in hexadecimal, then randomness: sorts by start, unique without a registry.
+fn new_run_id(ports: &RunPorts<'_>, now_ms: u64) -> RunId {
+    let mut random = [0; 6];
+    ports.random.fill(&mut random);
+    let tail: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    RunId::parse(&format!("{now_ms:012x}-{tail}")).expect("hexadecimal digits and a dash are a run id")
+}
