@@ -228,3 +228,83 @@ impl Metadata {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sound() -> Value {
+        json!({
+            "format": 1, "name": "@acme/http", "version": "1.2.0", "summary": "HTTP checks",
+            "models": [{
+                "name": "@acme/http/check", "summary": "Checks a URL", "arguments": { "type": "object" },
+                "methods": [{ "name": "probe", "summary": "Asks once", "writes": [{ "name": "answer", "summary": "It" }] }]
+            }],
+            "wants": [{ "capability": "secrets", "reason": "the token of the service" }]
+        })
+    }
+
+    fn parse(value: &Value) -> Result<Metadata, MetadataError> {
+        Metadata::parse(value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn sound_metadata_reads_back_what_it_writes() {
+        let metadata = parse(&sound()).unwrap();
+        assert_eq!(metadata.model_types()[0].methods[0].name.as_str(), "probe");
+        assert_eq!(parse(&serde_json::to_value(&metadata).unwrap()).unwrap(), metadata);
+    }
+
+    #[test]
+    fn a_datastore_has_settings_and_features() {
+        let datastore = json!({ "format": 1, "name": "@acme/store", "version": "1.0.0", "summary": "s",
+            "datastore": { "settings": { "type": "object" }, "features": ["locks", "hydration"] } });
+        assert!(matches!(parse(&datastore).unwrap().kind, Kind::Datastore(_)));
+        let mut lying = datastore;
+        lying["datastore"]["features"] = json!(["teleport"]);
+        assert!(parse(&lying).unwrap_err().to_string().contains("teleport"));
+    }
+
+    #[test]
+    fn every_broken_rule_is_named() {
+        let broken: [(&str, Value, &str); 9] = [
+            ("/format", json!(2), "format 2"),
+            ("/name", json!("acme"), "@scope/name"),
+            ("/version", json!(""), "version"),
+            ("/wants/0/capability", json!("root"), "root"),
+            ("/models/0/name", json!("@other/http"), "@acme/http"),
+            ("/models/0/methods", json!([]), "at least one method"),
+            ("/models/0/arguments", json!({ "type": 7 }), "arguments"),
+            ("/models/0/methods/0/name", json!("../x"), "method name"),
+            ("/models", json!([]), "at least one model type"),
+        ];
+        for (place, value, word) in broken {
+            let mut metadata = sound();
+            *metadata.pointer_mut(place).unwrap() = value;
+            let error = parse(&metadata).unwrap_err().to_string();
+            assert!(error.contains(word), "{place}: {error}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_doubles_and_floods_are_refused() {
+        let mut unknown = sound();
+        unknown["models"][0]["methods"][0]["sudo"] = json!(true);
+        assert!(parse(&unknown).unwrap_err().to_string().contains("sudo"));
+        let mut top = sound();
+        top["sudo"] = json!(true);
+        assert!(parse(&top).is_err(), "an unknown key at the top was accepted");
+        let mut both = sound();
+        both["datastore"] = json!({});
+        assert!(parse(&both).is_err(), "models and datastore at once were accepted");
+        let mut twice = sound();
+        let method = twice["models"][0]["methods"][0].clone();
+        twice["models"][0]["methods"].as_array_mut().unwrap().push(method);
+        assert!(parse(&twice).unwrap_err().to_string().contains("twice"));
+        assert!(matches!(Metadata::parse(&vec![b' '; METADATA_BYTES_MAX + 1]), Err(MetadataError::TooLarge { .. })));
+        assert!(Metadata::parse(b"{").is_err());
+        assert!(Metadata::parse("[".repeat(100_000).as_bytes()).is_err());
+    }
+}

@@ -42,3 +42,40 @@ pub fn validate(schema: &Value, value: &Value) -> Result<(), Vec<Violation>> {
 fn compile(schema: &Value) -> Result<Validator, String> {
     jsonschema::options().build(schema).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn violations_name_place_and_reason() {
+        let schema = json!({
+            "type": "object", "required": ["path"], "additionalProperties": false,
+            "properties": { "path": { "type": "string" }, "top": { "type": "integer", "minimum": 1 } }
+        });
+        assert_eq!(validate(&schema, &json!({ "path": "a", "top": 3 })), Ok(()));
+        let violations = validate(&schema, &json!({ "top": 0, "tpo": 1 })).unwrap_err();
+        let text = violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        for word in ["/top", "path", "tpo"] {
+            assert!(text.contains(word), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_violations_is_bounded() {
+        let schema = json!({ "type": "array", "items": { "type": "string" } });
+        let value = Value::Array(vec![json!(1); 1000]);
+        assert_eq!(validate(&schema, &value).unwrap_err().len(), VIOLATIONS_MAX);
+    }
+
+    #[test]
+    fn a_schema_reaches_nothing_outside() {
+        for outside in ["http://localhost:1/schema.json", "file:///etc/passwd", "other.json"] {
+            assert!(check(&json!({ "$ref": outside })).is_err(), "{outside}");
+        }
+        assert!(check(&json!({ "type": 7 })).is_err());
+        assert!(check(&json!(true)).is_err());
+    }
+}
