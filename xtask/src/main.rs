@@ -3,6 +3,8 @@
 //! Deliberately absent: anything a user of Peat needs, and any tool that is not fetched by these commands themselves.
 
 mod guests;
+mod process;
+mod test;
 mod workspace;
 
 use std::process::ExitCode;
@@ -38,6 +40,7 @@ fn run(arguments: Vec<String>) -> Result<ExitCode> {
             guests::build(&guests::Options::parse(rest)?)?;
             Ok(ExitCode::SUCCESS)
         }
+        "test" => test::run(),
         "-h" | "--help" | "help" => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)

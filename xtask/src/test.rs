@@ -1,0 +1,115 @@
+//! `cargo xtask test`: every check, one after the other, each to its end whatever became of the one before.
+//!
+//! The last line of the output is `N passed, N failed` and counts every test and every check.
+
+mod check;
+mod count;
+mod tools;
+
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::{guests, process, workspace};
+use check::Report;
+use count::Count;
+use tools::Tool;
+
+/// Runs everything. Fails when anything failed.
+pub(crate) fn run() -> Result<ExitCode> {
+    let mut report = Report::default();
+    // They take minutes to compile when they are missing, and nothing needs them before the tests are built.
+    let nextest = Tool::start("cargo-nextest")?;
+    let deny = Tool::start("cargo-deny")?;
+
+    report.check("formatting", || process::run(&mut cargo(&["fmt", "--all", "--check"])));
+    report.check("guests", || guests::build(&guests::Options::default()).map(drop));
+    report.check("lints", || {
+        process::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+    });
+    report.check("the peat binary", || process::run(&mut cargo(&["build", "--locked", "--package", "peat-cli"])));
+    report.tests("tests", || match nextest.finish() {
+        Ok(program) => nextest_run(&program),
+        Err(reason) => {
+            println!("cargo-nextest is not to be had ({reason:#}); running with cargo test");
+            cargo_test(&["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"])
+        }
+    });
+    report.tests("documentation examples", || {
+        cargo_test(&["test", "--workspace", "--locked", "--no-fail-fast", "--doc"])
+    });
+    report.check("documentation", || {
+        process::run(cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"))
+    });
+    match deny.finish() {
+        Ok(program) => {
+            report.check("dependencies: bans, licences, sources", || {
+                process::run(
+                    Command::new(&program)
+                        .args(["--log-level", "error", "check", "bans", "licenses", "sources"])
+                        .current_dir(workspace::root()),
+                )
+            });
+            advisories(&mut report, &program);
+        }
+        Err(reason) => report.check("dependencies: bans, licences, sources", || Err(reason)),
+    }
+    Ok(report.print())
+}
+
+/// Known vulnerabilities, where the database can be fetched: a machine that reaches crates.io alone cannot.
+fn advisories(report: &mut Report, deny: &std::path::Path) {
+    let mut fetch = Command::new(deny);
+    fetch.args(["fetch", "db"]).current_dir(workspace::root()).env("GIT_TERMINAL_PROMPT", "0");
+    match fetch.output() {
+        Ok(output) if output.status.success() => report.check("dependencies: advisories", || {
+            process::run(
+                Command::new(deny)
+                    .args(["--log-level", "error", "check", "--disable-fetch", "advisories"])
+                    .current_dir(workspace::root()),
+            )
+        }),
+        Ok(_) => {
+            report.skip("dependencies: advisories", "the advisory database (github.com) cannot be fetched from here")
+        }
+        Err(error) => report.skip("dependencies: advisories", &error.to_string()),
+    }
+}
+
+fn nextest_run(program: &std::path::Path) -> Result<Count> {
+    let results = workspace::target().join("nextest/default/junit.xml");
+    // An old file must not be counted when the tests do not even build.
+    if results.exists() {
+        std::fs::remove_file(&results)?;
+    }
+    let mut command = Command::new(program);
+    command.args(["nextest", "run", "--workspace", "--locked"]).current_dir(workspace::root());
+    let status = command.status().with_context(|| format!("cannot start `{}`", process::shown(&command)))?;
+    let text = std::fs::read_to_string(&results).context("the tests did not build or did not start")?;
+    let count = Count::of_junit(&text).with_context(|| format!("{} holds no totals", results.display()))?;
+    anyhow::ensure!(status.success() || count.failed > 0, "nextest ended with {status} though no test failed");
+    Ok(count)
+}
+
+/// For machines without nextest, and for examples in the documentation, which nextest does not run.
+fn cargo_test(arguments: &[&str]) -> Result<Count> {
+    let started = Instant::now();
+    let output = cargo(arguments).stderr(std::process::Stdio::inherit()).output().context("cannot start cargo")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    print!("{text}");
+    let count = Count::of_cargo_test(&text);
+    anyhow::ensure!(
+        output.status.success() || count.failed > 0,
+        "cargo test ended with {} after {} s",
+        output.status,
+        started.elapsed().as_secs()
+    );
+    Ok(count)
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(arguments).current_dir(workspace::root());
+    command
+}
