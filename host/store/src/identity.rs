@@ -58,7 +58,9 @@ impl HolderIdentity for ProcessIdentity {
         if !same_kernel || holder.pid_namespace != self.holder.pid_namespace {
             return false;
         }
-        let Some(pid) = i32::try_from(holder.pid).ok().filter(|pid| *pid > 0).and_then(Pid::from_raw) else { return false };
+        let Some(pid) = i32::try_from(holder.pid).ok().filter(|pid| *pid > 0).and_then(Pid::from_raw) else {
+            return false;
+        };
         // Asked first, because a mount option may hide the directory of a process that lives.
         if test_kill_process(pid) == Err(rustix::io::Errno::SRCH) {
             return true;
@@ -91,7 +93,10 @@ fn parse_stat(text: &str) -> Option<Stat> {
 
 /// `text` without control characters, cut to a bounded length.
 fn shown(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(COMMAND_CHARACTERS).collect()
+    text.chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .take(COMMAND_CHARACTERS)
+        .collect()
 }
 
 #[cfg(test)]

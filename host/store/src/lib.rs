@@ -10,7 +10,7 @@ mod clock;
 mod durability;
 mod file_content;
 mod identity;
-//mod local;
+mod local;
 mod locks;
 mod objects;
 mod random;
@@ -18,7 +18,7 @@ mod temporary_file;
 
 pub use clock::SystemClock;
 pub use identity::ProcessIdentity;
-//pub use local::{SqliteStore, StoreSettings};
+pub use local::{SqliteStore, StoreSettings};
 pub use locks::FileLocks;
 pub use objects::DirectoryObjects;
 pub use random::SystemRandom;

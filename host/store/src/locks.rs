@@ -176,7 +176,8 @@ impl Shared {
             .open(file_name(partition))
             .and_then(|file| file.into_std().read_at(&mut bytes, 0))
             .unwrap_or_default();
-        let text: String = String::from_utf8_lossy(&bytes[..read]).chars().filter(|shown| !shown.is_control()).collect();
+        let text: String =
+            String::from_utf8_lossy(&bytes[..read]).chars().filter(|shown| !shown.is_control()).collect();
         if text.is_empty() { "another process".to_owned() } else { text }
     }
 

@@ -90,7 +90,8 @@ pub(crate) fn leftovers(directory: &Dir, age: Duration) -> io::Result<Vec<Leftov
         // Whatever vanishes meanwhile was somebody else's to remove.
         let Ok(file) = directory.open(&name).map(cap_std::fs::File::into_std) else { continue };
         let Ok(metadata) = file.metadata() else { continue };
-        let old = metadata.modified().is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|past| past >= age));
+        let old =
+            metadata.modified().is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|past| past >= age));
         if metadata.is_file() && old && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
             found.push(Leftover { name, file });
         }

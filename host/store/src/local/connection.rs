@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::failure::{Failure, Place};
-use super::schema;
+use super::{delta, schema};
 
 /// The log is cut to this after a checkpoint, in bytes: one large commit must not keep its space for ever.
 const LOG_BYTES_KEPT: u32 = 16 * 1024 * 1024;
@@ -20,8 +20,7 @@ const SWITCH_PAUSE: Duration = Duration::from_millis(10);
 pub(super) fn open(database: &Path, place: &Place) -> Result<Connection, StoreError> {
     let failed = |error: rusqlite::Error| place.explain(Failure::Sqlite(error));
     // One thread at a time uses a connection (a mutex sees to it), so SQLite needs no locks of its own for that.
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(database, flags).map_err(failed)?;
     connection.busy_timeout(place.busy_timeout).map_err(failed)?;
     distrust(&connection).map_err(failed)?;
@@ -29,10 +28,10 @@ pub(super) fn open(database: &Path, place: &Place) -> Result<Connection, StoreEr
     switch_to_log(&connection, place).map_err(failed)?;
     // FULL: an answered commit survives the machine, not just the process.
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
     connection.pragma_update(None, "temp_store", "MEMORY").map_err(failed)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT).map_err(failed)?;
     schema::migrate(&mut connection, place)?;
+    connection.execute_batch(delta::PROGRESS).map_err(failed)?;
     Ok(connection)
 }
 

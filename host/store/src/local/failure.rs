@@ -79,15 +79,12 @@ impl Place {
             (ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen, _) => {
                 StoreError::ReadOnly { path, reason }
             }
-            (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => StoreError::Corrupt {
-                path,
-                subject: "the database".to_owned(),
-                reason: format!("{reason}; {REMEDY}"),
-            },
-            (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => StoreError::Busy {
-                path,
-                waited_ms: u64::try_from(self.busy_timeout.as_millis()).unwrap_or(u64::MAX),
-            },
+            (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => {
+                StoreError::Corrupt { path, subject: "the database".to_owned(), reason: format!("{reason}; {REMEDY}") }
+            }
+            (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => {
+                StoreError::Busy { path, waited_ms: u64::try_from(self.busy_timeout.as_millis()).unwrap_or(u64::MAX) }
+            }
             _ => StoreError::Io { path, reason },
         }
     }

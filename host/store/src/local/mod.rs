@@ -80,11 +80,8 @@ impl SqliteStore {
     /// Opens the store in the directory `path`, which is created (for the owner alone) where it is missing, and brings
     /// it to the newest format. Waits up to the busy timeout for other processes.
     pub fn open(path: &Path, settings: StoreSettings) -> Result<Self, StoreError> {
-        let place = Place {
-            directory: path.to_owned(),
-            database: path.join(DATABASE),
-            busy_timeout: settings.busy_timeout,
-        };
+        let place =
+            Place { directory: path.to_owned(), database: path.join(DATABASE), busy_timeout: settings.busy_timeout };
         let of_directory = |error| place.of_file(path, &error);
         let directory = durability::open_or_create(path).map_err(of_directory)?;
         let files = ContentFiles::open(&directory).map_err(|failure| place.explain(failure))?;
@@ -92,7 +89,11 @@ impl SqliteStore {
         let connection = connection::open(&place.database, &place)?;
         durability::sync_directory(&directory).map_err(of_directory)?;
         let connection = Mutex::new(connection);
-        Ok(Self { inner: Arc::new(Inner { place, settings, files, connection }) })
+        let inner = Inner { place, settings, files, connection };
+        if let Err(error) = inner.sweep(inner.settings.leftover_age) {
+            tracing::debug!(%error, "leftovers were not swept");
+        }
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Examines the whole database, which takes time with its size. Answers what is wrong with it; nothing when all is

@@ -55,7 +55,7 @@ const FORMAT_1: &str = "
     CREATE INDEX pending_by_partition ON pending (partition, sequence);
 
     CREATE TABLE pending_entries (
-        sequence    INTEGER NOT NULL REFERENCES pending (sequence) ON DELETE CASCADE,
+        sequence    INTEGER NOT NULL,
         position    INTEGER NOT NULL,
         partition   TEXT NOT NULL,
         name        TEXT NOT NULL,
@@ -69,7 +69,7 @@ const FORMAT_1: &str = "
     CREATE INDEX pending_entries_by_digest ON pending_entries (digest);
 
     CREATE TABLE pending_removals (
-        sequence INTEGER NOT NULL REFERENCES pending (sequence) ON DELETE CASCADE,
+        sequence INTEGER NOT NULL,
         position INTEGER NOT NULL,
         name     TEXT NOT NULL,
         version  INTEGER NOT NULL,

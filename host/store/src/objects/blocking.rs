@@ -53,8 +53,7 @@ pub(super) struct Private {
 impl Directory {
     pub(super) fn open(path: &Path) -> Result<Self, ObjectError> {
         let place = path.display().to_string();
-        let root =
-            Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| of_io(&place, &error))?;
+        let root = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| of_io(&place, &error))?;
         let private = match Private::open(&root) {
             Ok(private) => Some(private),
             Err(error) if durability::is_denied(&error) => None,

@@ -102,8 +102,25 @@ mod tests {
         let long = "x".repeat(2_000);
         let deep = format!("{}x", "d/".repeat(SEGMENTS_MAX));
         for bad in [
-            "", "/", "/a", "a/", "a//b", "..", "../a", "a/../b", ".", "a/./b", "a\0b", "a\\b", "..\\a", &long, &deep,
-            ".peat-store/locks/00", "a.object", "a.object/b", &"s".repeat(241),
+            "",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            "..",
+            "../a",
+            "a/../b",
+            ".",
+            "a/./b",
+            "a\0b",
+            "a\\b",
+            "..\\a",
+            &long,
+            &deep,
+            ".peat-store/locks/00",
+            "a.object",
+            "a.object/b",
+            &"s".repeat(241),
         ] {
             assert!(matches!(ObjectPath::of_key(bad), Err(ObjectError::InvalidKey { .. })), "{bad:?} was accepted");
         }

@@ -110,7 +110,10 @@ impl Page<'_> {
             let is_directory = entry.file_type()?.is_dir();
             let (key, sibling) = match object_name(&name) {
                 Some(object) if !is_directory => (format!("{above}{object}"), Sibling::Object(name)),
-                None if is_directory && check_segment(&name).is_ok() && (!above.is_empty() || name != PRIVATE_DIRECTORY) => {
+                None if is_directory
+                    && check_segment(&name).is_ok()
+                    && (!above.is_empty() || name != PRIVATE_DIRECTORY) =>
+                {
                     (format!("{above}{name}/"), Sibling::Deeper(name))
                 }
                 _ => continue,
