@@ -1,1 +1,40 @@
+//! Runs extensions: the only crate that names wasmtime.
+//!
+//! ```text
+//! Host::new(HostOptions { .. })                       cheap; no engine, no file is touched
+//!   .inspect(bytes, &granted)        -> Inspected     what it is, without compiling (`extension add`, `inspect`)
+//!   .typecheck(bytes, &inspected, &granted)           compiles, links and loads it once (`extension add`)
+//!   .model_executor(source, binding) -> ModelExecutor implements ports::MethodExecutor; compiles on first execution
+//!   .datastore(source, binding)      -> ComponentDatastore implements ports::Datastore
+//! ```
+//!
+//! Everything needs a multi-threaded tokio runtime with time enabled. A guest runs on a task of its own and yields at
+//! every epoch, so that a busy guest starves nobody. Every call has its own `Store`, its own limits and a deadline; what
+//! a guest does wrong is an `ExtensionError`, never the end of the host.
+//!
+//! Deliberately absent: configuration files, the extension index, the choice of a datastore (all in the CLI), and what
+//! stands behind the capabilities (ports of `peat-core`, implemented by `peat-store`).
 
+mod artifacts;
+mod bindings;
+mod call;
+mod capabilities;
+mod convert;
+mod datastore;
+mod engine;
+mod failure;
+mod grants;
+mod host;
+mod imports;
+mod inspect;
+mod limits;
+mod linker;
+mod model;
+mod state;
+
+pub use datastore::ComponentDatastore;
+pub use grants::{Capability, DatastoreBinding, GrantedCapabilities, ModelBinding, UnknownCapability};
+pub use host::{ExtensionSource, Host, HostOptions};
+pub use inspect::{Inspected, InspectedKind};
+pub use limits::{COMPONENT_BYTES_MAX, Limits};
+pub use model::ModelExecutor;
