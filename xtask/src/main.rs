@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: anything a user of Peat needs, and any tool that is not fetched by these commands themselves.
 
+mod demo;
 mod guests;
 mod process;
 mod test;
@@ -40,6 +41,7 @@ fn run(arguments: Vec<String>) -> Result<ExitCode> {
             guests::build(&guests::Options::parse(rest)?)?;
             Ok(ExitCode::SUCCESS)
         }
+        "demo" => demo::run(),
         "test" => test::run(),
         "-h" | "--help" | "help" => {
             print!("{USAGE}");
