@@ -1,0 +1,115 @@
+//! Virtual time: nothing waits for real, and the order of events is the order of their deadlines.
+
+use std::collections::BTreeMap;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use peat_core::ports::Clock;
+
+/// A clock that stands still until [`ManualClock::run`] has nothing else to do.
+#[derive(Debug, Clone)]
+pub struct ManualClock(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    elapsed_ms: u64,
+    wall_offset_ms: u64,
+    /// Keeps sleepers with one deadline in the order they came.
+    next: u64,
+    sleepers: BTreeMap<(u64, u64), Waker>,
+}
+
+/// Wall clock at the start: 2026-01-01T00:00:00Z.
+const START_MS: u64 = 1_767_225_600_000;
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        let state = State { elapsed_ms: 0, wall_offset_ms: START_MS, next: 0, sleepers: BTreeMap::new() };
+        Self(Arc::new(Mutex::new(state)))
+    }
+}
+
+impl ManualClock {
+    /// Moves time on and wakes whoever waited for it.
+    pub fn advance(&self, duration: Duration) {
+        let mut state = self.state();
+        state.elapsed_ms += u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let now = state.elapsed_ms;
+        let later = state.sleepers.split_off(&(now + 1, 0));
+        std::mem::replace(&mut state.sleepers, later).into_values().for_each(Waker::wake);
+    }
+
+    /// Runs `future` to its end; whenever it is stuck, time jumps to the next deadline. Panics when there is none: the
+    /// future would wait for ever.
+    pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+                return value;
+            }
+            let deadline = self.state().sleepers.keys().next().map(|(deadline, _)| *deadline);
+            let deadline = deadline.expect("the future waits for something that never comes");
+            let now = self.state().elapsed_ms;
+            self.advance(Duration::from_millis(deadline.saturating_sub(now)));
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Clock for ManualClock {
+    fn now_ms(&self) -> u64 {
+        let state = self.state();
+        state.wall_offset_ms + state.elapsed_ms
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.state().elapsed_ms
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let deadline = self.elapsed_ms() + u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2);
+        Sleep { clock: self.clone(), deadline, key: None }.await;
+    }
+}
+
+struct Sleep {
+    clock: ManualClock,
+    deadline: u64,
+    key: Option<(u64, u64)>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let clock = self.clock.clone();
+        let mut state = clock.state();
+        if let Some(key) = self.key.take() {
+            state.sleepers.remove(&key);
+        }
+        if state.elapsed_ms >= self.deadline {
+            return Poll::Ready(());
+        }
+        let key = (self.deadline, state.next);
+        state.next += 1;
+        state.sleepers.insert(key, context.waker().clone());
+        self.key = Some(key);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.clock.state().sleepers.remove(&key);
+        }
+    }
+}
