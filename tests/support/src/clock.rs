@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -46,10 +47,16 @@ impl ManualClock {
     /// future would wait for ever.
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
-        let mut context = Context::from_waker(Waker::noop());
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
         loop {
+            woken.0.store(false, Ordering::SeqCst);
             if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
                 return value;
+            }
+            if woken.0.load(Ordering::SeqCst) {
+                continue;
             }
             let deadline = self.state().sleepers.keys().next().map(|(deadline, _)| *deadline);
             let deadline = deadline.expect("the future waits for something that never comes");
@@ -77,6 +84,16 @@ impl Clock for ManualClock {
     async fn sleep(&self, duration: Duration) {
         let deadline = self.elapsed_ms() + u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2);
         Sleep { clock: self.clone(), deadline, key: None }.await;
+    }
+}
+
+/// Whether something happened inside the future that needs no time to pass.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 

@@ -1,0 +1,400 @@
+//! The way of a run, with the real local store and an in-memory datastore in virtual time: what happens between two
+//! machines, and when something fails at each step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use peat_core::content::{self, in_memory};
+use peat_core::hydrate::Hydrated;
+use peat_core::identifiers::{DataName, MethodName, ModelId, ModelName, ModelTypeName, PartitionName};
+use peat_core::interrupt::Interrupt;
+use peat_core::metadata::{Method, ModelType};
+use peat_core::ports::{
+    Clock, DatastoreFeatures, EntryFilter, LocalStore, MethodError, MethodOutcome, Silent, StoredState,
+};
+use peat_core::repository::{HydrationStrategy, Model};
+use peat_core::run::{RunError, RunPorts, RunReport, RunRequest, RunStatus, run_method};
+use peat_core::sync::{SyncPorts, SyncReport, SyncRequest, sync};
+use peat_store::{SqliteStore, StoreSettings};
+use peat_test_support::clock::ManualClock;
+use peat_test_support::datastore::{Fault, MemoryDatastore, SharedState};
+use peat_test_support::executor::ClosureExecutor;
+use peat_test_support::locks::MemoryLocks;
+use peat_test_support::random::SeededRandom;
+use serde_json::{Value, json};
+
+const TTL: Duration = Duration::from_secs(60);
+
+struct Machine {
+    store: Arc<SqliteStore>,
+    datastore: Option<MemoryDatastore>,
+    locks: MemoryLocks,
+    clock: ManualClock,
+    random: SeededRandom,
+    _directory: tempfile::TempDir,
+}
+
+impl Machine {
+    fn local(clock: &ManualClock, seed: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(directory.path(), StoreSettings::default()).unwrap());
+        Self {
+            store,
+            datastore: None,
+            locks: MemoryLocks::new(clock.clone()),
+            clock: clock.clone(),
+            random: SeededRandom::new(seed),
+            _directory: directory,
+        }
+    }
+
+    fn shared(clock: &ManualClock, state: &SharedState, seed: u64) -> Self {
+        let mut machine = Self::local(clock, seed);
+        machine.datastore = Some(MemoryDatastore::new(state.clone(), clock.clone(), machine.store.clone()));
+        machine
+    }
+
+    fn remote(&self) -> &MemoryDatastore {
+        self.datastore.as_ref().unwrap()
+    }
+
+    async fn run(&self, executor: &ClosureExecutor, interrupt: &Interrupt) -> Result<RunReport, RunError> {
+        self.run_with(executor, interrupt, request()).await
+    }
+
+    async fn run_with(
+        &self,
+        executor: &ClosureExecutor,
+        interrupt: &Interrupt,
+        request: RunRequest,
+    ) -> Result<RunReport, RunError> {
+        let ports = RunPorts {
+            store: &*self.store,
+            datastore: self.datastore.as_ref().map(|datastore| datastore as _),
+            locks: &self.locks,
+            executor,
+            clock: &self.clock,
+            random: &self.random,
+            observer: &Silent,
+        };
+        run_method(&ports, request, interrupt).await
+    }
+
+    fn sync(&self, hydration: HydrationStrategy) -> SyncReport {
+        let ports = SyncPorts {
+            store: &*self.store,
+            datastore: self.remote(),
+            locks: &self.locks,
+            clock: &self.clock,
+            observer: &Silent,
+        };
+        let request = SyncRequest { hydration, lock_timeout: Duration::from_secs(5), lease_ttl: TTL };
+        self.clock.run(sync(&ports, &request, &Interrupt::new())).unwrap()
+    }
+
+    /// Public data as (name, version, state).
+    fn data(&self) -> Vec<(String, u64, StoredState)> {
+        let filter = EntryFilter { public_only: true, ..EntryFilter::default() };
+        let entries = self.store.entries(&filter).unwrap();
+        entries
+            .into_iter()
+            .map(|stored| (stored.entry.description.name.to_string(), stored.entry.version.0, stored.state))
+            .collect()
+    }
+}
+
+fn model() -> Model {
+    Model {
+        id: ModelId::parse("0a1b2c3d4e5f").unwrap(),
+        name: ModelName::parse("web").unwrap(),
+        model_type: ModelTypeName::parse("@test/writer").unwrap(),
+        arguments: json!({}),
+        reads: Vec::new(),
+        driver: None,
+    }
+}
+
+fn partition() -> PartitionName {
+    model().partition()
+}
+
+fn request() -> RunRequest {
+    let schema =
+        json!({ "type": "object", "properties": { "text": { "type": "string" } }, "additionalProperties": false });
+    let method = |name: &str| Method {
+        name: MethodName::parse(name).unwrap(),
+        summary: "writes".to_owned(),
+        arguments: schema.clone(),
+        writes: Vec::new(),
+    };
+    RunRequest {
+        model: model(),
+        model_type: ModelType {
+            name: ModelTypeName::parse("@test/writer").unwrap(),
+            summary: "writes".to_owned(),
+            arguments: schema.clone(),
+            methods: vec![method("write")],
+        },
+        method: MethodName::parse("write").unwrap(),
+        arguments: json!({ "text": "hello" }),
+        reads: Vec::new(),
+        timeout: Duration::from_secs(600),
+        lock_timeout: Duration::from_secs(120),
+        lease_ttl: TTL,
+        hydration: HydrationStrategy::Full,
+    }
+}
+
+/// Takes `seconds` and writes its argument as data `answer`, after how it ends.
+fn writer(clock: &ManualClock, seconds: u64, result: Result<(), MethodError>) -> ClosureExecutor {
+    let clock = clock.clone();
+    ClosureExecutor::new(move |invocation, data, log| {
+        let (clock, result) = (clock.clone(), result.clone());
+        let text = invocation.arguments["text"].as_str().unwrap_or_default().to_owned();
+        Box::pin(async move {
+            log.line("info", "begun");
+            let name = DataName::parse("answer").unwrap();
+            data.write(name, in_memory(text), "text/plain".to_owned(), None, Vec::new()).unwrap();
+            clock.sleep(Duration::from_secs(seconds)).await;
+            result.map(|()| MethodOutcome { summary: "done".to_owned() })
+        })
+    })
+}
+
+fn text_of(machine: &Machine, report: &RunReport) -> Vec<u8> {
+    let content = machine.store.content(&report.entries[0].entry.description.digest).unwrap().unwrap();
+    content::read_all(&*content, 1024).unwrap()
+}
+
+#[test]
+fn a_local_run_commits_its_data_its_record_and_its_log() {
+    let clock = ManualClock::default();
+    let machine = Machine::local(&clock, 1);
+    let executor = writer(&clock, 1, Ok(()));
+    let report = clock.run(machine.run(&executor, &Interrupt::new())).unwrap();
+    assert_eq!((report.record.status, report.entries[0].entry.version.0), (RunStatus::Succeeded, 1));
+    assert_eq!(text_of(&machine, &report), b"hello");
+    let again = clock.run(machine.run(&executor, &Interrupt::new())).unwrap();
+    assert_eq!(again.entries[0].entry.version.0, 2);
+    let all = machine.store.entries(&EntryFilter::default()).unwrap();
+    assert_eq!(all.len(), 6, "two runs, each with an answer, a record and a log");
+    assert!(machine.locks.held().is_empty());
+}
+
+#[test]
+fn bad_arguments_and_unknown_methods_touch_nothing() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let machine = Machine::shared(&clock, &state, 1);
+    let executor = writer(&clock, 0, Ok(()));
+    let with = |arguments: Value| RunRequest { arguments, ..request() };
+    let error = clock.run(machine.run_with(&executor, &Interrupt::new(), with(json!({ "text": 7 })))).unwrap_err();
+    assert!(matches!(&error, RunError::Arguments { .. }) && error.to_string().contains("/text"), "{error}");
+    let unknown = RunRequest { method: MethodName::parse("fly").unwrap(), ..request() };
+    let error = clock.run(machine.run_with(&executor, &Interrupt::new(), unknown)).unwrap_err();
+    assert!(error.to_string().contains("write"), "{error}");
+    assert!(state.calls().is_empty());
+}
+
+#[test]
+fn a_shared_run_costs_one_acquire_one_pull_and_one_push_and_leaves_no_lease() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let machine = Machine::shared(&clock, &state, 1);
+    let executor = writer(&clock, 1, Ok(()));
+    clock.run(machine.run(&executor, &Interrupt::new())).unwrap();
+    assert_eq!(state.calls(), ["acquire", "pull", "push"]);
+    assert!(!state.is_leased(&partition()));
+    assert_eq!(machine.data(), [("answer".to_owned(), 1, StoredState::Here)]);
+    assert!(machine.store.pending(None).unwrap().is_empty());
+}
+
+#[test]
+fn what_one_machine_wrote_another_reads_after_a_sync() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let (first, second) = (Machine::shared(&clock, &state, 1), Machine::shared(&clock, &state, 2));
+    let executor = writer(&clock, 1, Ok(()));
+    let report = clock.run(first.run(&executor, &Interrupt::new())).unwrap();
+    let brought = second.sync(HydrationStrategy::Full).brought;
+    assert_eq!(brought.partitions_changed, 1);
+    assert_eq!(text_of(&second, &report), b"hello");
+    assert_eq!(second.sync(HydrationStrategy::Full).brought, Hydrated::default(), "nothing changed, nothing came");
+}
+
+#[test]
+fn a_lazy_sync_brings_the_index_and_a_run_brings_the_content_of_its_model() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let (first, second) = (Machine::shared(&clock, &state, 1), Machine::shared(&clock, &state, 2));
+    let executor = writer(&clock, 1, Ok(()));
+    clock.run(first.run(&executor, &Interrupt::new())).unwrap();
+    second.sync(HydrationStrategy::Lazy);
+    assert_eq!(second.data(), [("answer".to_owned(), 1, StoredState::Remote)]);
+    let reader = ClosureExecutor::new(|_, data, _| {
+        Box::pin(async move {
+            let (entry, content) = data.read(None, &DataName::parse("answer").unwrap(), None).unwrap();
+            let text = String::from_utf8(content::read_all(&*content, 100).unwrap()).unwrap();
+            Ok(MethodOutcome { summary: format!("{} {text}", entry.version) })
+        })
+    });
+    let lazy = RunRequest { hydration: HydrationStrategy::Lazy, ..request() };
+    let report = clock.run(second.run_with(&reader, &Interrupt::new(), lazy)).unwrap();
+    assert_eq!(report.record.summary, "1 hello");
+}
+
+#[test]
+fn two_runs_of_one_model_queue_and_both_succeed() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let (first, second) = (Machine::shared(&clock, &state, 1), Machine::shared(&clock, &state, 2));
+    let executor = writer(&clock, 20, Ok(()));
+    let interrupt = Interrupt::new();
+    let both = futures::future::join(first.run(&executor, &interrupt), second.run(&executor, &interrupt));
+    let (first_report, second_report) = clock.run(both);
+    let (first_report, second_report) = (first_report.unwrap(), second_report.unwrap());
+    assert!(second_report.record.waited_ms >= 20_000, "{}", second_report.record.waited_ms);
+    assert_eq!((first_report.entries[0].entry.version.0, second_report.entries[0].entry.version.0), (1, 2));
+}
+
+#[test]
+fn a_long_run_keeps_its_lease_by_renewing_it() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let machine = Machine::shared(&clock, &state, 1);
+    // One renewal fails before and one after it was applied: one miss in a row is survived.
+    machine.remote().fail("renew", [Fault::Before]);
+    let executor = writer(&clock, 300, Ok(()));
+    let report = clock.run(machine.run(&executor, &Interrupt::new())).unwrap();
+    assert_eq!(report.record.status, RunStatus::Succeeded);
+    assert!(state.calls().iter().filter(|call| **call == "renew").count() >= 14, "{:?}", state.calls());
+}
+
+#[test]
+fn a_lost_lease_stops_the_method_at_once_and_keeps_its_results_here() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let machine = Machine::shared(&clock, &state, 1);
+    let executor = writer(&clock, 100_000, Ok(()));
+    let thief = async {
+        clock.sleep(Duration::from_secs(30)).await;
+        state.take_over(&partition());
+    };
+    let interrupt = Interrupt::new();
+    let (result, ()) = clock.run(futures::future::join(machine.run(&executor, &interrupt), thief));
+    assert!(matches!(result.unwrap_err(), RunError::LeaseLost { .. }));
+    assert!(clock.elapsed_ms() < 60_000, "stopped at {} ms", clock.elapsed_ms());
+    assert!(!state.calls().contains(&"push"), "{:?}", state.calls());
+    assert!(state.entries(&partition()).is_empty());
+    assert_eq!(machine.data(), [("answer".to_owned(), 0, StoredState::Uncommitted)]);
+}
+
+#[test]
+fn renewals_that_are_never_answered_count_as_a_lost_lease_before_it_expires() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let machine = Machine::shared(&clock, &state, 1);
+    machine.remote().fail("renew", [Fault::Never, Fault::Never, Fault::Never]);
+    let executor = writer(&clock, 100_000, Ok(()));
+    let error = clock.run(machine.run(&executor, &Interrupt::new())).unwrap_err();
+    assert!(matches!(error, RunError::LeaseLost { .. }), "{error}");
+    assert!(clock.elapsed_ms() <= 80_000, "stopped at {} ms", clock.elapsed_ms());
+}
+
+#[test]
+fn a_failed_push_fails_the_run_keeps_the_results_and_the_next_command_sends_them_once() {
+    for fault in [Fault::Before, Fault::After] {
+        let (clock, state) = (ManualClock::default(), SharedState::default());
+        let machine = Machine::shared(&clock, &state, 1);
+        machine.remote().fail("push", [fault]);
+        let executor = writer(&clock, 1, Ok(()));
+        let error = clock.run(machine.run(&executor, &Interrupt::new())).unwrap_err();
+        assert!(error.to_string().contains("peat datastore sync"), "{error}");
+        assert_eq!(machine.data(), [("answer".to_owned(), 0, StoredState::Uncommitted)], "{fault:?}");
+        assert_eq!(machine.sync(HydrationStrategy::Full).commits_pushed, 1);
+        assert_eq!(machine.data(), [("answer".to_owned(), 1, StoredState::Here)], "{fault:?}");
+        assert_eq!(state.entries(&partition()).len(), 3, "{fault:?}: an answer, a record and a log, once");
+        assert!(machine.store.pending(None).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn the_next_run_of_a_model_sends_what_the_last_one_left_behind_first() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let machine = Machine::shared(&clock, &state, 1);
+    machine.remote().fail("push", [Fault::Before]);
+    let executor = writer(&clock, 1, Ok(()));
+    clock.run(machine.run(&executor, &Interrupt::new())).unwrap_err();
+    let report = clock.run(machine.run(&executor, &Interrupt::new())).unwrap();
+    assert_eq!(report.entries[0].entry.version.0, 2);
+    assert!(machine.store.pending(None).unwrap().is_empty());
+}
+
+#[test]
+fn a_failed_method_is_recorded_and_its_data_is_not_the_latest() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let machine = Machine::shared(&clock, &state, 1);
+    clock.run(machine.run(&writer(&clock, 1, Ok(())), &Interrupt::new())).unwrap();
+    let failure = MethodError::Failed { message: "no answer from the service".to_owned(), transient: true };
+    let report = clock.run(machine.run(&writer(&clock, 1, Err(failure)), &Interrupt::new())).unwrap();
+    assert_eq!(report.record.status, RunStatus::Failed);
+    assert!(report.record.summary.contains("no answer"));
+    let filter = EntryFilter { latest_only: true, public_only: true, ..EntryFilter::default() };
+    let latest = machine.store.entries(&filter).unwrap();
+    assert_eq!(latest.iter().map(|stored| stored.entry.version.0).collect::<Vec<_>>(), [1]);
+    assert_eq!(machine.data().len(), 2, "the data of the failed run is kept");
+}
+
+#[test]
+fn an_interrupted_run_ends_at_once_and_is_recorded_as_interrupted() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let machine = Machine::shared(&clock, &state, 1);
+    let (interrupt, executor) = (Interrupt::new(), writer(&clock, 100_000, Ok(())));
+    let operator = async {
+        clock.sleep(Duration::from_secs(5)).await;
+        interrupt.trigger();
+    };
+    let (report, ()) = clock.run(futures::future::join(machine.run(&executor, &interrupt), operator));
+    assert_eq!(report.unwrap().record.status, RunStatus::Interrupted);
+    assert!(clock.elapsed_ms() < 6_000);
+    assert!(!state.is_leased(&partition()));
+}
+
+#[test]
+fn an_interrupt_while_waiting_for_another_holder_changes_nothing() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let machine = Machine::shared(&clock, &state, 1);
+    state.take_over(&partition());
+    let interrupt = Interrupt::new();
+    let operator = async {
+        clock.sleep(Duration::from_secs(5)).await;
+        interrupt.trigger();
+    };
+    let executor = writer(&clock, 1, Ok(()));
+    let (result, ()) = clock.run(futures::future::join(machine.run(&executor, &interrupt), operator));
+    assert!(matches!(result.unwrap_err(), RunError::Interrupted));
+    assert!(state.entries(&partition()).is_empty() && machine.locks.held().is_empty());
+}
+
+#[test]
+fn content_that_is_indexed_but_gone_is_reported_by_name() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let (first, second) = (Machine::shared(&clock, &state, 1), Machine::shared(&clock, &state, 2));
+    let executor = writer(&clock, 1, Ok(()));
+    let report = clock.run(first.run(&executor, &Interrupt::new())).unwrap();
+    second.sync(HydrationStrategy::Lazy);
+    state.lose_content(&report.entries[0].entry.description.digest);
+    let lazy = RunRequest { hydration: HydrationStrategy::Lazy, ..request() };
+    let error = clock.run(second.run_with(&executor, &Interrupt::new(), lazy)).unwrap_err();
+    assert!(error.to_string().contains("answer version 1"), "{error}");
+    assert!(!state.is_leased(&partition()), "the lease is given up after the error");
+}
+
+#[test]
+fn a_datastore_without_locks_and_hydration_serialises_its_writers_and_brings_everything() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let mut machine = Machine::shared(&clock, &state, 1);
+    machine.datastore = machine.datastore.map(|datastore| datastore.with_features(DatastoreFeatures::default()));
+    let executor = writer(&clock, 20, Ok(()));
+    let interrupt = Interrupt::new();
+    let mut other = request();
+    other.model.id = ModelId::parse("ffffffffffff").unwrap();
+    let both =
+        futures::future::join(machine.run(&executor, &interrupt), machine.run_with(&executor, &interrupt, other));
+    let (first, second) = clock.run(both);
+    first.unwrap();
+    assert!(second.unwrap().record.waited_ms >= 19_000, "two models did not exclude each other");
+    assert!(!state.calls().contains(&"acquire") && !state.calls().contains(&"fetch"), "{:?}", state.calls());
+}
