@@ -1,6 +1,8 @@
 //! The way of a run, with the real local store and an in-memory datastore in virtual time: what happens between two
 //! machines, and when something fails at each step.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
