@@ -1,1 +1,37 @@
+//! The shared-store protocol (docs/shared-store.md) as a library for datastore extensions: heads that hold lease and index
+//! root in one object, immutable segments and packs, commits by compare-and-swap.
+//!
+//! Pure by intent: the world comes in through [`ports`]; there is no file, clock, thread or random source here, and no
+//! iteration order that differs from run to run, so a seeded simulation reproduces everything.
 
+pub mod keys;
+pub mod limits;
+#[cfg(any(test, feature = "memory"))]
+pub mod memory;
+pub mod ports;
+pub mod record;
+pub mod types;
+
+mod chain;
+mod commit;
+mod content;
+mod delta;
+mod error;
+mod fetch;
+pub mod head;
+mod index;
+mod inspect;
+mod known;
+mod lease;
+pub mod meta;
+mod probe;
+mod pull;
+mod queue;
+mod root;
+mod segment;
+mod setup;
+mod spill;
+mod structural;
+
+pub use chain::Chain;
+pub use error::{Error, ErrorKind, Result};

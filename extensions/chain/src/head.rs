@@ -1,0 +1,269 @@
+//! A partition's head: lease and index root in one object, changed only by compare-and-swap.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::keys;
+use crate::limits::{COMMITS_REMEMBERED, FORMAT, HEAD_BYTES_MAX, HOLDER_TEXT_CHARACTERS, IDENTITY_BYTES_MAX};
+use crate::ports::Holder;
+use crate::record::Record;
+
+/// The root record of a partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Head {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The partition it belongs to, so that a misplaced copy is noticed.
+    pub partition: String,
+    /// Made with the head: a head that was deleted and made again is another one.
+    pub lineage: String,
+    /// Grows with every acquisition, takeover and break.
+    pub epoch: u64,
+    /// Grows by one with every commit.
+    pub sequence: u64,
+    /// Fresh for every write: equal heads would have equal ETags in some stores.
+    pub nonce: String,
+    /// Who may commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseRecord>,
+    /// Whose turn it is after a release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Next>,
+    /// Nothing may be committed any more; the text says where the namespace moved, or is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
+    /// Grows with every sweep of orphans: an upload that began under an older number may have been swept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sweeps: u64,
+    /// Names without any record have had versions up to this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub version_floor: u64,
+    /// Replicas that know less than this sequence cannot be extended: marks of what is gone were dropped.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub horizon: u64,
+    /// What the index holds.
+    pub totals: Totals,
+    /// The last commits, oldest first.
+    pub commits: Vec<CommitRecord>,
+    /// The segment that `recent` spills into. Its records win over those of `segments`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer: Option<SegmentReference>,
+    /// Sorted segments whose key ranges do not overlap, in order of `first`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentReference>,
+    /// Records not yet in a segment, sorted by key. They win over all others.
+    pub recent: Vec<Record>,
+}
+
+/// Who may commit, until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LeaseRecord {
+    /// Who.
+    pub holder: Holder,
+    /// Unique per acquisition; the same over renewals.
+    pub nonce: String,
+    /// Time to live after each renewal.
+    pub ttl_ms: u64,
+    /// By the holder's clock.
+    pub acquired_at_ms: u64,
+    /// Counts the renewals.
+    pub beat: u64,
+}
+
+/// Whose turn it is after a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Next {
+    /// The ticket of that waiter.
+    pub ticket: String,
+    /// How long others leave it to them, from the release on.
+    pub respected_ms: u64,
+}
+
+/// A commit that was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CommitRecord {
+    /// Its identity.
+    pub id: String,
+    /// Its sequence.
+    pub sequence: u64,
+}
+
+/// What the index holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Totals {
+    /// Committed versions.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Versions that left, whose content is still to be deleted.
+    pub tombstones: u64,
+    /// Bytes of that content.
+    pub tombstone_bytes: u64,
+}
+
+/// An immutable segment of the index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SegmentReference {
+    /// SHA-256 of its object, hexadecimal: name and check in one.
+    pub digest: String,
+    /// Name of its first record.
+    pub first: String,
+    /// Version of its first record.
+    pub first_version: u64,
+    /// Records.
+    pub records: u64,
+    /// Bytes of the object.
+    pub bytes: u64,
+    /// Highest sequence of a record in it.
+    pub newest: u64,
+    /// Records whose content is to be deleted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tombstones: u64,
+}
+
+/// What a format probe reads before anything else.
+#[derive(Deserialize)]
+struct FormatOnly {
+    format: u64,
+}
+
+impl Head {
+    /// The head of a partition nobody has used yet.
+    pub fn new(partition: &str, lineage: String) -> Self {
+        Self {
+            format: FORMAT,
+            partition: partition.to_owned(),
+            lineage,
+            epoch: 0,
+            sequence: 0,
+            nonce: String::new(),
+            lease: None,
+            next: None,
+            sealed: None,
+            sweeps: 0,
+            version_floor: 0,
+            horizon: 0,
+            totals: Totals::default(),
+            commits: Vec::new(),
+            buffer: None,
+            segments: Vec::new(),
+            recent: Vec::new(),
+        }
+    }
+
+    /// Reads and checks the bytes of `key`. Untrusted: anything wrong is an error that names the key.
+    pub fn decode(key: &str, partition: &str, bytes: &[u8]) -> Result<Self> {
+        let head: Self = decode_record(key, bytes, HEAD_BYTES_MAX)?;
+        match head.fault(partition) {
+            Some(fault) => Err(Error::corrupt(key, fault)),
+            None => Ok(head),
+        }
+    }
+
+    /// The bytes to write.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a head has only string keys")
+    }
+
+    /// The commit with this id, if it is remembered.
+    pub fn commit(&self, id: &str) -> Option<&CommitRecord> {
+        self.commits.iter().find(|commit| commit.id == id)
+    }
+
+    /// Puts a record in its place in `recent`, instead of an older one with the same key.
+    pub fn put_recent(&mut self, record: Record) {
+        match self.recent.binary_search_by(|other| other.key().cmp(&record.key())) {
+            Ok(found) => self.recent[found] = record,
+            Err(place) => self.recent.insert(place, record),
+        }
+    }
+
+    /// Remembers a commit and forgets the oldest.
+    pub fn remember_commit(&mut self, id: &str) {
+        self.commits.push(CommitRecord { id: id.to_owned(), sequence: self.sequence });
+        let excess = self.commits.len().saturating_sub(COMMITS_REMEMBERED);
+        self.commits.drain(..excess);
+    }
+
+    fn fault(&self, partition: &str) -> Option<String> {
+        if self.partition != partition {
+            return Some(format!("it belongs to partition {:?}", shortened(&self.partition)));
+        }
+        if self.nonce.len() > IDENTITY_BYTES_MAX || !keys::is_identity(&self.lineage) {
+            return Some("its nonce or lineage is not valid".to_owned());
+        }
+        if self.commits.len() > COMMITS_REMEMBERED || self.commits.iter().any(|commit| commit.sequence > self.sequence) {
+            return Some("its list of commits is not valid".to_owned());
+        }
+        if let Some(fault) = self.lease.as_ref().and_then(LeaseRecord::fault) {
+            return Some(fault);
+        }
+        if self.buffer.iter().chain(&self.segments).any(|segment| !segment.is_valid(self.sequence)) {
+            return Some("a segment reference is not valid".to_owned());
+        }
+        let key = |segment: &SegmentReference| (segment.first.clone(), segment.first_version);
+        if !self.segments.is_sorted_by(|left, right| key(left) < key(right)) {
+            return Some("its segments are not in order".to_owned());
+        }
+        records_fault(&self.recent, self.sequence)
+    }
+}
+
+impl LeaseRecord {
+    /// What is wrong with a lease read from the store.
+    pub fn fault(&self) -> Option<String> {
+        let texts = [&self.holder.host, &self.holder.boot_id, &self.holder.pid_namespace, &self.holder.command];
+        let oversized = texts.iter().any(|text| text.chars().count() > HOLDER_TEXT_CHARACTERS);
+        (oversized || self.nonce.is_empty() || self.nonce.len() > IDENTITY_BYTES_MAX)
+            .then(|| "its lease is not valid".to_owned())
+    }
+}
+
+impl SegmentReference {
+    fn is_valid(&self, sequence: u64) -> bool {
+        keys::is_hexadecimal(&self.digest, 64) && keys::is_data_name(&self.first) && self.newest <= sequence
+    }
+}
+
+/// What is wrong with sorted records read from the store.
+pub(crate) fn records_fault(records: &[Record], sequence: u64) -> Option<String> {
+    if !records.is_sorted_by(|left, right| left.key() < right.key()) {
+        return Some("its records are not in order".to_owned());
+    }
+    if records.iter().any(|record| record.sequence() > sequence) {
+        return Some("a record is newer than the head".to_owned());
+    }
+    records.iter().find_map(Record::fault)
+}
+
+/// Reads a JSON record: size, then format, then shape.
+pub(crate) fn decode_record<T: serde::de::DeserializeOwned>(key: &str, bytes: &[u8], longest: usize) -> Result<T> {
+    if bytes.len() > longest {
+        return Err(Error::corrupt(key, format!("it has {} bytes, more than the {longest} allowed", bytes.len())));
+    }
+    let format: FormatOnly = serde_json::from_slice(bytes).map_err(|error| Error::corrupt(key, error))?;
+    if format.format != u64::from(FORMAT) {
+        let message = format!(
+            "object {key} has format {}, this extension knows format {FORMAT}; install a newer version of it with `peat \
+             extension add`",
+            format.format
+        );
+        return Err(Error::new(ErrorKind::Unsupported, key, message));
+    }
+    serde_json::from_slice(bytes).map_err(|error| Error::corrupt(key, error))
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}

@@ -1,0 +1,117 @@
+//! Reading the index of a partition: `recent` wins over the buffer segment, which wins over the sorted segments.
+//!
+//! Segments are immutable and named by their digest: once read they stay in the replica's cache and cost no request.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::chain::Chain;
+use crate::error::{Error, Result};
+use crate::head::{Head, SegmentReference};
+use crate::keys;
+use crate::limits::SEGMENT_BYTES_MAX;
+use crate::ports::{Lookup, World};
+use crate::record::Record;
+use crate::root::Address;
+use crate::segment;
+
+/// Segments of one partition that were read during one call.
+#[derive(Debug, Default)]
+pub(crate) struct Segments {
+    loaded: BTreeMap<String, Rc<Vec<Record>>>,
+}
+
+impl<W: World> Chain<W> {
+    /// The records of a segment: from memory, from the replica's cache, or with one request.
+    pub(crate) async fn segment(
+        &self,
+        address: Address<'_>,
+        segments: &mut Segments,
+        reference: &SegmentReference,
+    ) -> Result<Rc<Vec<Record>>> {
+        if let Some(records) = segments.loaded.get(&reference.digest) {
+            return Ok(records.clone());
+        }
+        let records = Rc::new(self.read_segment(address, reference).await?);
+        segments.loaded.insert(reference.digest.clone(), records.clone());
+        Ok(records)
+    }
+
+    /// Reads several segments at once.
+    pub(crate) async fn load_segments(
+        &self,
+        address: Address<'_>,
+        segments: &mut Segments,
+        references: &[SegmentReference],
+    ) -> Result<()> {
+        let missing: Vec<&SegmentReference> =
+            references.iter().filter(|reference| !segments.loaded.contains_key(&reference.digest)).collect();
+        let reads = missing.iter().map(|reference| self.read_segment(address, reference)).collect();
+        for (reference, records) in missing.iter().zip(self.all(reads).await?) {
+            segments.loaded.insert(reference.digest.clone(), Rc::new(records));
+        }
+        Ok(())
+    }
+
+    /// All records of one name, by version, newest state of each. With `newest_only` just the one of the highest version
+    /// is sure to be among them: at most two segments are read.
+    pub(crate) async fn records_of(
+        &self,
+        address: Address<'_>,
+        segments: &mut Segments,
+        head: &Head,
+        name: &str,
+        newest_only: bool,
+    ) -> Result<BTreeMap<u64, Record>> {
+        let mut found = BTreeMap::new();
+        let covering = covering(&head.segments, name);
+        let sorted = if newest_only { &covering[covering.len().saturating_sub(1)..] } else { covering };
+        for reference in sorted.iter().chain(&head.buffer) {
+            if reference.first.as_str() <= name {
+                let records = self.segment(address, segments, reference).await?;
+                found.extend(of_name(&records, name).iter().map(|record| (record.version(), record.clone())));
+            }
+        }
+        found.extend(of_name(&head.recent, name).iter().map(|record| (record.version(), record.clone())));
+        Ok(found)
+    }
+
+    async fn read_segment(&self, address: Address<'_>, reference: &SegmentReference) -> Result<Vec<Record>> {
+        let key = keys::segment(address.namespace, address.partition, &reference.digest);
+        let cache_key = segment_cache_key(&reference.digest);
+        if let Ok(Some(bytes)) = self.world.cached(&cache_key).await
+            && let Ok(records) = segment::decode(&key, address.partition, reference, &bytes)
+        {
+            return Ok(records);
+        }
+        let lookup = self.world.get(&key, None).await.map_err(|error| {
+            if error.is_not_found() { Error::corrupt(&key, "the head names it, but it does not exist") } else { error }
+        })?;
+        let Lookup::Found { content, .. } = lookup else {
+            return Err(Error::corrupt(&key, "the store answered an unconditional read with \"not modified\""));
+        };
+        let bytes = self.read_all(&key, &content, SEGMENT_BYTES_MAX).await?;
+        let records = segment::decode(&key, address.partition, reference, &bytes)?;
+        let _ = self.world.cache(&cache_key, &bytes).await;
+        Ok(records)
+    }
+}
+
+/// Where the replica keeps a segment.
+pub(crate) fn segment_cache_key(digest: &str) -> String {
+    format!("segment/{digest}")
+}
+
+/// The sorted segments that may hold records of `name`.
+fn covering<'a>(segments: &'a [SegmentReference], name: &str) -> &'a [SegmentReference] {
+    let end = segments.partition_point(|segment| segment.first.as_str() <= name);
+    let begin = segments.partition_point(|segment| segment.first.as_str() < name).saturating_sub(1);
+    &segments[begin.min(end)..end]
+}
+
+/// The records of one name among sorted ones.
+fn of_name<'a>(records: &'a [Record], name: &str) -> &'a [Record] {
+    let begin = records.partition_point(|record| record.name() < name);
+    let end = records.partition_point(|record| record.name() <= name);
+    &records[begin..end]
+}

@@ -1,0 +1,152 @@
+//! Every limit of the format and the protocol, with its unit and its reason.
+
+/// Format of `peat.json`, `_meta.json`, heads and segments that this build reads and writes. Any change of a format, also
+/// an added field, is a new number: an old writer that drops what it does not know would lose it.
+pub const FORMAT: u32 = 1;
+
+/// Largest head in bytes: read and written whole by every acquire and commit, so it must stay one cheap request.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a head above which `recent` moves into a segment. What is left below [`HEAD_BYTES_MAX`] is for the lease and
+/// the next waiter, which are written without a commit.
+pub const HEAD_SPILL_BYTES: usize = 56 * 1024;
+
+/// Largest `_meta.json` or `peat.json` in bytes.
+pub const META_BYTES_MAX: usize = 16 * 1024;
+
+/// Largest lease state in bytes, as the contract promises the host.
+pub const LEASE_STATE_BYTES_MAX: usize = 256 * 1024;
+
+/// Content up to so many bytes is kept in the index itself: for it a request of its own would cost more than its bytes.
+pub const INLINE_BYTES_MAX: u64 = 4 * 1024;
+
+/// Inlined content of one commit, in bytes: more goes to a pack, so that one commit does not fill the head.
+pub const COMMIT_INLINE_BYTES_MAX: u64 = 16 * 1024;
+
+/// Content up to so many bytes shares a pack with its neighbours; larger content is an object of its own.
+pub const PACKED_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Bytes after which a pack is closed and another is begun: one upload that can be retried as a whole.
+pub const PACK_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Parts of one pack; bounds the handles of one upload.
+pub const PACK_PARTS_MAX: usize = 1024;
+
+/// Commit ids a head remembers. An unanswered commit is looked for among them; with 64 a writer may sleep through as many
+/// commits of others and still find its own.
+pub const COMMITS_REMEMBERED: usize = 64;
+
+/// Entries of one commit: bounds the memory of a guest.
+pub const COMMIT_ENTRIES_MAX: usize = 20_000;
+
+/// Records of the buffer segment: beyond, it is merged into the sorted segments.
+pub const BUFFER_RECORDS_MAX: usize = 1024;
+
+/// Uncompressed bytes of the buffer segment: what a commit of a fresh process may have to read.
+pub const BUFFER_BYTES_MAX: usize = 128 * 1024;
+
+/// Records a sorted segment is made with: about 40 KiB compressed, one cheap request.
+pub const SEGMENT_RECORDS_TARGET: usize = 512;
+
+/// A sorted segment is split when it has more than so many times its target.
+pub const SEGMENT_SPLIT_FACTOR: usize = 2;
+
+/// Bytes that the references to sorted segments may take in a head; beyond, all are rewritten with a larger target.
+pub const REFERENCES_BYTES_MAX: usize = 32 * 1024;
+
+/// Compressed bytes of one segment that a reader accepts.
+pub const SEGMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Decompressed bytes of one segment that a reader accepts: a bound for hostile input, far above what is written.
+pub const SEGMENT_INFLATED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Records of one segment that a reader accepts.
+pub const SEGMENT_RECORDS_MAX: usize = 200_000;
+
+/// Deflate level: 6 is the usual balance; higher levels gain nothing on digests.
+pub const DEFLATE_LEVEL: u8 = 6;
+
+/// Longest data name in bytes (the contract of `peat:host/data`).
+pub const NAME_BYTES_MAX: usize = 200;
+
+/// Longest media type in bytes.
+pub const CONTENT_TYPE_BYTES_MAX: usize = 200;
+
+/// Most tags of one entry.
+pub const TAGS_MAX: usize = 64;
+
+/// Longest name or value of a tag in bytes.
+pub const TAG_BYTES_MAX: usize = 512;
+
+/// Bytes of all tags of one entry: an entry must fit into a head many times.
+pub const TAGS_BYTES_MAX: usize = 8 * 1024;
+
+/// Longest run id, commit id and nonce in bytes.
+pub const IDENTITY_BYTES_MAX: usize = 64;
+
+/// Longest ETag in bytes that is carried in versions and lease states.
+pub const ETAG_BYTES_MAX: usize = 1024;
+
+/// Characters of each text of a holder (host, command, …) that a lease keeps; longer ones are cut.
+pub const HOLDER_TEXT_CHARACTERS: usize = 200;
+
+/// Shortest time to live of a lease in milliseconds: below, one slow request would lose it.
+pub const LEASE_TTL_MS_MIN: u64 = 1_000;
+
+/// Longest time to live of a lease in milliseconds: a dead holder must be given up within a working day's patience.
+pub const LEASE_TTL_MS_MAX: u64 = 60 * 60 * 1000;
+
+/// Partitions of one acquisition.
+pub const ACQUIRE_PARTITIONS_MAX: usize = 1_000;
+
+/// First pause of a waiter in milliseconds; grows by half each time.
+pub const POLL_MS_FIRST: u64 = 50;
+
+/// Longest pause of a waiter in milliseconds: bounds what a handover costs in time.
+pub const POLL_MS_MAX: u64 = 1_000;
+
+/// A waiter's ticket counts so long after its last refresh, in milliseconds of the store's clock.
+pub const TICKET_TTL_MS: u64 = 15_000;
+
+/// A waiter refreshes its ticket after so many milliseconds: three refreshes within its time to live.
+pub const TICKET_REFRESH_MS: u64 = 5_000;
+
+/// How long the next in the queue is waited for after a release, in milliseconds: some polls of a live waiter.
+pub const NEXT_RESPECTED_MS: u64 = 5_000;
+
+/// Tries of a request whose outcome is unknown, before the caller is told so.
+pub const UNKNOWN_ATTEMPTS_MAX: u32 = 6;
+
+/// Tries of a commit against heads that others change meanwhile.
+pub const COMMIT_ATTEMPTS_MAX: u32 = 32;
+
+/// First pause before a request is tried again, in milliseconds; doubles each time.
+pub const RETRY_MS_FIRST: u64 = 50;
+
+/// Longest pause before a request is tried again, in milliseconds.
+pub const RETRY_MS_MAX: u64 = 5_000;
+
+/// Requests in flight at once from one call: keeps a link of 20 ms and 100 Mbit/s busy with 64 KiB objects.
+pub const CONCURRENCY: usize = 16;
+
+/// Entries of one page of news.
+pub const PAGE_ENTRIES_MAX: usize = 1_000;
+
+/// Changed partitions of one page of news.
+pub const PAGE_PARTITIONS_MAX: usize = 200;
+
+/// Content inlined in one page of news, in bytes.
+pub const PAGE_INLINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Heads examined for one page of lease states.
+pub const INSPECT_HEADS_MAX: usize = 200;
+
+/// Wanted contents of one fetch.
+pub const FETCH_MAX: usize = 10_000;
+
+/// Participants of the races a probe runs.
+pub const PROBE_RACERS: usize = 8;
+
+/// How far an object's time may be from the store's own clock, in milliseconds: leases of dead holders are given up by
+/// comparing the two.
+pub const CLOCK_SKEW_MS_MAX: u64 = 5_000;

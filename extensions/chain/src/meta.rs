@@ -1,0 +1,112 @@
+//! The roots above the heads: `peat.json` of the store and `_meta.json` of a namespace.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::head::{LeaseRecord, Next, decode_record};
+use crate::keys;
+use crate::limits::{FORMAT, IDENTITY_BYTES_MAX, META_BYTES_MAX};
+
+/// `peat.json`: made once by the first setup, never changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoreRecord {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The same for everybody who uses this store.
+    pub store_id: String,
+    /// By the clock of whoever set it up.
+    pub created_at_ms: u64,
+}
+
+/// `_meta.json`: the namespace root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Meta {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The namespace it belongs to.
+    pub namespace: String,
+    /// Whether it may be written.
+    pub state: State,
+    /// The namespace it is to be folded into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// By the clock of whoever made it.
+    pub created_at_ms: u64,
+    /// Grows with every structural acquisition.
+    pub epoch: u64,
+    /// Fresh for every write.
+    pub nonce: String,
+    /// The structural lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseRecord>,
+    /// Whose turn it is after a release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Next>,
+}
+
+/// Whether a namespace may be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// It may.
+    Active,
+    /// Not any more.
+    Sealed,
+    /// It is elsewhere now.
+    Moved {
+        /// Where.
+        to: String,
+    },
+}
+
+impl StoreRecord {
+    /// Reads and checks it.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let record: Self = decode_record(keys::STORE_RECORD, bytes, META_BYTES_MAX)?;
+        if !keys::is_identity(&record.store_id) {
+            return Err(Error::corrupt(keys::STORE_RECORD, "its store id is not valid"));
+        }
+        Ok(record)
+    }
+
+    /// The bytes to write.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a store record has only string keys")
+    }
+}
+
+impl Meta {
+    /// The root of a new namespace.
+    pub fn new(namespace: &str, created_at_ms: u64, nonce: String) -> Self {
+        Self {
+            format: FORMAT,
+            namespace: namespace.to_owned(),
+            state: State::Active,
+            parent: None,
+            created_at_ms,
+            epoch: 0,
+            nonce,
+            lease: None,
+            next: None,
+        }
+    }
+
+    /// Reads and checks it.
+    pub fn decode(key: &str, namespace: &str, bytes: &[u8]) -> Result<Self> {
+        let meta: Self = decode_record(key, bytes, META_BYTES_MAX)?;
+        if meta.namespace != namespace || meta.nonce.len() > IDENTITY_BYTES_MAX {
+            return Err(Error::corrupt(key, "it belongs to another namespace or has no valid nonce"));
+        }
+        match meta.lease.as_ref().and_then(LeaseRecord::fault) {
+            Some(fault) => Err(Error::corrupt(key, fault)),
+            None => Ok(meta),
+        }
+    }
+
+    /// The bytes to write.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a namespace root has only string keys")
+    }
+}

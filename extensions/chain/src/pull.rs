@@ -1,0 +1,250 @@
+//! News for the replica: what changed since the version it knows, a page at a time.
+//!
+//! One listing page of a thousand heads tells what changed (zero-diff costs that one request); a scoped pull asks for its
+//! heads alone, conditionally; a head that comes with a lease costs nothing. Every record bears the sequence of its commit,
+//! so a replica is extended by filtering, without a copy of the older head.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::chain::{Chain, Reading};
+use crate::delta::Position;
+use crate::error::{Error, Result};
+use crate::head::Head;
+use crate::keys;
+use crate::known::Known;
+use crate::lease::{checked_address, lease_snapshot, namespace_absent};
+use crate::limits::{CONCURRENCY, PAGE_ENTRIES_MAX, PAGE_INLINE_BYTES_MAX, PAGE_PARTITIONS_MAX};
+use crate::ports::World;
+use crate::root::{Address, Root, Snapshot};
+use crate::types::{PartitionDelta, PullPage, PullRequest, VersionReference};
+
+/// Longest cursor that is read back, in bytes.
+const CURSOR_BYTES_MAX: usize = 16 * 1024;
+
+/// Where a page ended.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cursor {
+    /// Cursor of the listing page that is being worked on.
+    listing: Option<String>,
+    /// Partitions up to this one are done.
+    after: Option<String>,
+    /// Where the next partition goes on.
+    within: Option<Position>,
+}
+
+/// A partition that may have news.
+#[derive(Debug, Clone)]
+struct Candidate {
+    partition: String,
+    /// As the listing says.
+    etag: Option<String>,
+}
+
+/// Candidates of one listing page or of the request.
+#[derive(Debug)]
+struct Candidates {
+    candidates: Vec<Candidate>,
+    /// Of the next listing page.
+    following: Option<String>,
+    total: Option<u64>,
+}
+
+/// A head with its ETag.
+type Versioned = (Head, String);
+
+/// How full a page is.
+#[derive(Debug, Default)]
+pub(crate) struct Fill {
+    pub(crate) entries: usize,
+    pub(crate) inline_bytes: u64,
+    partitions: usize,
+}
+
+impl Fill {
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries >= PAGE_ENTRIES_MAX
+            || self.inline_bytes >= PAGE_INLINE_BYTES_MAX
+            || self.partitions >= PAGE_PARTITIONS_MAX
+    }
+}
+
+impl<W: World> Chain<W> {
+    /// One page of news. Cancel safe: nothing is written.
+    pub async fn pull(&self, request: &PullRequest) -> Result<PullPage<W::Blob>> {
+        keys::check_namespace(&request.namespace)?;
+        let mut cursor = read_cursor(request.cursor.as_deref())?;
+        let mut page = PullPage { deltas: Vec::new(), cursor: None, partitions_total: None };
+        let mut fill = Fill::default();
+        let listed = self.candidates(request, &cursor).await?;
+        page.partitions_total = listed.total;
+        let names: Vec<String> = listed.candidates.iter().map(|candidate| candidate.partition.clone()).collect();
+        let known: Vec<Option<Known>> =
+            self.world.known(&names)?.into_iter().map(|text| text.and_then(|text| Known::parse(&text))).collect();
+        let pending: Vec<(Candidate, Option<Known>)> = listed
+            .candidates
+            .into_iter()
+            .zip(known)
+            .filter(|(candidate, known)| {
+                let resumed = cursor.within.is_some() && cursor.within_partition(&candidate.partition);
+                let same = matches!((&candidate.etag, known), (Some(etag), Some(known)) if *etag == known.etag);
+                resumed || !same
+            })
+            .collect();
+        for group in pending.chunks(CONCURRENCY) {
+            let reads = group.iter().map(|(candidate, known)| self.current_head(request, candidate, known.as_ref(), &cursor));
+            let heads = self.all(reads.collect()).await?;
+            for ((candidate, known), head) in group.iter().zip(heads) {
+                if fill.is_full() {
+                    page.cursor = Some(write_cursor(&cursor));
+                    return Ok(page);
+                }
+                let within = cursor.within.take();
+                if let Some(delta) = self.news(request, candidate, known.as_ref(), head, within, &mut fill).await? {
+                    let (delta, position) = delta;
+                    page.deltas.push(delta);
+                    if position.is_some() {
+                        cursor.within = position;
+                        page.cursor = Some(write_cursor(&cursor));
+                        return Ok(page);
+                    }
+                }
+                cursor.after = Some(candidate.partition.clone());
+            }
+        }
+        page.cursor = listed.following.map(|following| {
+            write_cursor(&Cursor { listing: Some(following), after: None, within: None })
+        });
+        Ok(page)
+    }
+
+    /// What is to be looked at now, in order.
+    async fn candidates(&self, request: &PullRequest, cursor: &Cursor) -> Result<Candidates> {
+        let is_left = |partition: &str| cursor.after.as_deref().is_none_or(|after| partition > after);
+        if let Some(partitions) = &request.partitions {
+            let mut names = partitions.clone();
+            names.sort();
+            names.dedup();
+            names.iter().try_for_each(|partition| keys::check_partition(partition))?;
+            let total = Some(names.len() as u64);
+            let left = names.into_iter().filter(|partition| is_left(partition));
+            let candidates = left.map(|partition| Candidate { partition, etag: None }).collect();
+            return Ok(Candidates { candidates, following: None, total });
+        }
+        let prefix = keys::index_prefix(&request.namespace);
+        let listing = self.world.list(&prefix, cursor.listing.as_deref()).await?;
+        let meta = keys::meta(&request.namespace);
+        if cursor.listing.is_none() && !listing.objects.iter().any(|object| object.key == meta) {
+            return Err(namespace_absent(&request.namespace));
+        }
+        if cursor.listing.is_none() {
+            self.check_listed_meta(&request.namespace, &listing.objects).await?;
+        }
+        let mut candidates: Vec<Candidate> = listing
+            .objects
+            .iter()
+            .filter_map(|object| {
+                let partition = keys::partition_of_head(&request.namespace, &object.key)?.to_owned();
+                Some(Candidate { partition, etag: Some(object.etag.clone()) })
+            })
+            .collect();
+        candidates.sort_by(|left, right| left.partition.cmp(&right.partition));
+        let total = (cursor.listing.is_none() && listing.cursor.is_none()).then_some(candidates.len() as u64);
+        candidates.retain(|candidate| is_left(&candidate.partition));
+        Ok(Candidates { candidates, following: listing.cursor, total })
+    }
+
+    /// Reads the namespace root when it changed: a newer format must be noticed before anything is understood wrongly.
+    async fn check_listed_meta(&self, namespace: &str, objects: &[crate::ports::Object]) -> Result<()> {
+        let address = Address::new(namespace, keys::STRUCTURAL);
+        let listed = objects.iter().find(|object| object.key == address.key());
+        let cached = self.cached_root(address).await;
+        if listed.map(|object| &object.etag) != cached.as_ref().map(|cached| &cached.etag) {
+            self.current_meta(namespace).await?;
+        }
+        Ok(())
+    }
+
+    /// The head as it is now; none when it is what the replica knows, or does not exist.
+    async fn current_head(
+        &self,
+        request: &PullRequest,
+        candidate: &Candidate,
+        known: Option<&Known>,
+        cursor: &Cursor,
+    ) -> Result<Option<Versioned>> {
+        let address = checked_address(&request.namespace, &candidate.partition)?;
+        if let Some(lease) = request.leases.iter().find(|lease| lease.partition == candidate.partition) {
+            let found = lease_snapshot(address, lease)?;
+            return Ok(as_head(found.root).map(|head| (head, found.etag)));
+        }
+        let resumed = cursor.within.as_ref().filter(|_| cursor.within_partition(&candidate.partition));
+        if let Some(cached) = self.cached_root(address).await
+            && (resumed.is_some_and(|within| within.etag == cached.etag) || candidate.etag.as_ref() == Some(&cached.etag))
+        {
+            return Ok(as_head(cached.root).map(|head| (head, cached.etag)));
+        }
+        let unless = known.map(|known| known.etag.as_str()).filter(|etag| !etag.is_empty() && resumed.is_none());
+        Ok(match self.read_root(address, unless).await? {
+            Reading::Found(found) => {
+                let Snapshot { root, etag, .. } = *found;
+                as_head(root).map(|head| (head, etag))
+            }
+            Reading::NotModified | Reading::Absent => None,
+        })
+    }
+
+    /// The next part of one partition's news, and where it goes on if that is not all.
+    async fn news(
+        &self,
+        request: &PullRequest,
+        candidate: &Candidate,
+        known: Option<&Known>,
+        head: Option<Versioned>,
+        within: Option<Position>,
+        fill: &mut Fill,
+    ) -> Result<Option<(PartitionDelta<W::Blob>, Option<Position>)>> {
+        let address = checked_address(&request.namespace, &candidate.partition)?;
+        let Some((head, etag)) = head else { return Ok(None) };
+        let version = Known::all_of(&head, &etag);
+        if known == Some(&version) && within.is_none() {
+            return Ok(None);
+        }
+        fill.partitions += 1;
+        self.delta(address, &head, &version, known, within, request.with_content, fill).await.map(Some)
+    }
+}
+
+impl Cursor {
+    /// The page ended inside a partition: the first one that is left.
+    fn within_partition(&self, partition: &str) -> bool {
+        self.within.as_ref().is_some_and(|within| within.partition == partition)
+    }
+}
+
+/// Versions sorted and once each.
+pub(crate) fn unique(references: impl Iterator<Item = VersionReference>) -> Vec<VersionReference> {
+    references.map(|reference| (reference, ())).collect::<BTreeMap<_, _>>().into_keys().collect()
+}
+
+fn as_head(root: Root) -> Option<Head> {
+    match root {
+        Root::Head(head) => Some(head),
+        Root::Meta(_) => None,
+    }
+}
+
+fn read_cursor(text: Option<&str>) -> Result<Cursor> {
+    let Some(text) = text else { return Ok(Cursor::default()) };
+    let invalid = || Error::input("cursor", "pass the cursor of the previous page back as it came");
+    if text.len() > CURSOR_BYTES_MAX {
+        return Err(invalid());
+    }
+    serde_json::from_str(text).map_err(|_| invalid())
+}
+
+fn write_cursor(cursor: &Cursor) -> String {
+    serde_json::to_string(cursor).expect("a cursor has only string keys")
+}

@@ -1,0 +1,73 @@
+//! Setting a store up, and examining it again. Nothing is created on a store that failed an examination.
+
+use crate::chain::Chain;
+use crate::error::{Error, Result};
+use crate::keys;
+use crate::lease::namespace_absent;
+use crate::limits::{FORMAT, META_BYTES_MAX, UNKNOWN_ATTEMPTS_MAX};
+use crate::meta::{Meta, StoreRecord};
+use crate::ports::{Condition, Lookup, World};
+use crate::root::Address;
+use crate::types::{Profile, Verdict};
+
+impl<W: World> Chain<W> {
+    /// Probes the store, then creates what is missing. Idempotent, and safe when several do it at once.
+    pub async fn setup(&self, namespace: &str) -> Result<Profile> {
+        keys::check_namespace(namespace)?;
+        let existing = self.store_record().await?;
+        let findings = self.probe().await?;
+        if findings.iter().any(|finding| finding.verdict == Verdict::Failed) {
+            let store_id = existing.map(|record| record.store_id).unwrap_or_default();
+            return Ok(Profile { store_id, format_version: FORMAT, findings });
+        }
+        let now_ms = self.world.now_ms();
+        let record = StoreRecord { format: FORMAT, store_id: self.new_id(), created_at_ms: now_ms };
+        if existing.is_none() {
+            self.create_once(keys::STORE_RECORD, &record.encode()).await?;
+        }
+        let Some(record) = self.store_record().await? else { return Err(vanished(keys::STORE_RECORD)) };
+        let meta = Meta::new(namespace, now_ms, self.new_id());
+        self.create_once(&Address::new(namespace, keys::STRUCTURAL).key(), &meta.encode()).await?;
+        self.current_meta(namespace).await?;
+        Ok(Profile { store_id: record.store_id, format_version: record.format, findings })
+    }
+
+    /// Probes the store again; changes nothing but scratch objects.
+    pub async fn verify(&self, namespace: &str) -> Result<Profile> {
+        keys::check_namespace(namespace)?;
+        let Some(record) = self.store_record().await? else { return Err(namespace_absent(namespace)) };
+        self.current_meta(namespace).await?;
+        let findings = self.probe().await?;
+        Ok(Profile { store_id: record.store_id, format_version: record.format, findings })
+    }
+
+    async fn store_record(&self) -> Result<Option<StoreRecord>> {
+        match self.world.get(keys::STORE_RECORD, None).await {
+            Ok(Lookup::Found { content, .. }) => {
+                let bytes = self.read_all(keys::STORE_RECORD, &content, META_BYTES_MAX).await?;
+                StoreRecord::decode(&bytes).map(Some)
+            }
+            Ok(Lookup::NotModified) => Ok(None),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Creates an object unless somebody else did.
+    async fn create_once(&self, key: &str, bytes: &[u8]) -> Result<()> {
+        let blob = self.world.blob(bytes)?;
+        for attempt in 1..=UNKNOWN_ATTEMPTS_MAX {
+            match self.world.put(key, &blob, Condition::Absent).await {
+                Err(error) if error.is_unavailable() => self.pause(attempt, Some(&error)).await,
+                // A conflict means that it is there: somebody else's, or ours after an unanswered attempt.
+                Err(error) if !error.is_ambiguous() => return Err(error),
+                Ok(_) | Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn vanished(key: &str) -> Error {
+    Error::corrupt(key, "it was written and is not there; does somebody else delete objects of this store?")
+}

@@ -1,0 +1,199 @@
+//! Keeping the head small: `recent` moves into the buffer segment, and a full buffer is merged into the sorted segments.
+//!
+//! Only segments whose key range is touched are rewritten. Segments that are no longer named by the head are left behind;
+//! a sweep of orphans deletes them.
+
+use crate::chain::Chain;
+use crate::error::Result;
+use crate::head::{Head, SegmentReference};
+use crate::index::{Segments, segment_cache_key};
+use crate::keys;
+use crate::limits::{
+    BUFFER_BYTES_MAX, BUFFER_RECORDS_MAX, HEAD_SPILL_BYTES, PACK_PARTS_MAX, REFERENCES_BYTES_MAX,
+    SEGMENT_RECORDS_TARGET, SEGMENT_SPLIT_FACTOR,
+};
+use crate::ports::World;
+use crate::record::{EntryRecord, Place, Record};
+use crate::root::Address;
+use crate::segment;
+
+impl<W: World> Chain<W> {
+    /// Makes the head small enough to be written. No request while it is; one upload when `recent` moves to the buffer;
+    /// some for each touched segment when the buffer is full.
+    pub(crate) async fn spill(&self, address: Address<'_>, segments: &mut Segments, head: &mut Head) -> Result<()> {
+        if head.encode().len() <= HEAD_SPILL_BYTES {
+            return Ok(());
+        }
+        let buffered = match &head.buffer {
+            Some(reference) => self.segment(address, segments, reference).await?.to_vec(),
+            None => Vec::new(),
+        };
+        let overlay = merge(buffered, std::mem::take(&mut head.recent));
+        let bytes = serde_json::to_vec(&overlay).expect("records have only string keys").len();
+        if overlay.len() <= BUFFER_RECORDS_MAX && bytes <= BUFFER_BYTES_MAX {
+            head.buffer = Some(self.write_segment(address, &overlay).await?);
+            return Ok(());
+        }
+        head.buffer = None;
+        let overlay = self.move_inlined_to_packs(address, overlay).await?;
+        self.merge_into_segments(address, segments, head, overlay).await
+    }
+
+    async fn merge_into_segments(
+        &self,
+        address: Address<'_>,
+        segments: &mut Segments,
+        head: &mut Head,
+        overlay: Vec<Record>,
+    ) -> Result<()> {
+        let parts = parts_of(&head.segments, overlay);
+        let touched: Vec<SegmentReference> = parts.iter().filter_map(|(index, _)| head.segments.get(*index).cloned()).collect();
+        self.load_segments(address, segments, &touched).await?;
+        let mut pieces = Vec::new();
+        for (index, part) in parts {
+            let old = match head.segments.get(index) {
+                Some(reference) => self.segment(address, segments, reference).await?.to_vec(),
+                None => Vec::new(),
+            };
+            pieces.extend(split(prune(head, merge(old, part)), SEGMENT_RECORDS_TARGET));
+        }
+        let kept = head.segments.iter().filter(|segment| !touched.contains(segment)).cloned();
+        let mut references: Vec<SegmentReference> = kept.collect();
+        references.extend(self.write_segments(address, &pieces).await?);
+        sort(&mut references);
+        let bytes = serde_json::to_vec(&references).expect("references have only string keys").len();
+        if bytes > REFERENCES_BYTES_MAX {
+            references = self.rewrite_larger(address, segments, &references, bytes).await?;
+        }
+        head.segments = references;
+        Ok(())
+    }
+
+    /// All segments anew, so few that their references take half of what they may.
+    async fn rewrite_larger(
+        &self,
+        address: Address<'_>,
+        segments: &mut Segments,
+        references: &[SegmentReference],
+        bytes: usize,
+    ) -> Result<Vec<SegmentReference>> {
+        self.load_segments(address, segments, references).await?;
+        let mut all = Vec::new();
+        for reference in references {
+            all.extend(self.segment(address, segments, reference).await?.iter().cloned());
+        }
+        let count = (references.len() * REFERENCES_BYTES_MAX / 2 / bytes.max(1)).max(1);
+        let target = all.len().div_ceil(count).max(SEGMENT_RECORDS_TARGET);
+        let pieces: Vec<Vec<Record>> = all.chunks(target).map(<[Record]>::to_vec).collect();
+        let mut references = self.write_segments(address, &pieces).await?;
+        sort(&mut references);
+        Ok(references)
+    }
+
+    async fn write_segments(&self, address: Address<'_>, pieces: &[Vec<Record>]) -> Result<Vec<SegmentReference>> {
+        self.all(pieces.iter().map(|piece| self.write_segment(address, piece)).collect()).await
+    }
+
+    async fn write_segment(&self, address: Address<'_>, records: &[Record]) -> Result<SegmentReference> {
+        let (reference, bytes) = segment::encode(address.partition, records);
+        let key = keys::segment(address.namespace, address.partition, &reference.digest);
+        self.write_immutable(&key, &self.world.blob(&bytes)?).await?;
+        let _ = self.world.cache(&segment_cache_key(&reference.digest), &bytes).await;
+        Ok(reference)
+    }
+
+    /// Sorted segments hold no content: what was inlined goes to packs, many contents to one.
+    async fn move_inlined_to_packs(&self, address: Address<'_>, mut records: Vec<Record>) -> Result<Vec<Record>> {
+        let mut inlined: Vec<&mut EntryRecord> = records
+            .iter_mut()
+            .filter_map(|record| match record {
+                Record::Entry(entry) if matches!(&entry.place, Place::Inline(bytes) if !bytes.is_empty()) => Some(entry),
+                _ => None,
+            })
+            .collect();
+        for group in inlined.chunks_mut(PACK_PARTS_MAX) {
+            let mut blobs = Vec::with_capacity(group.len());
+            for entry in group.iter() {
+                if let Place::Inline(bytes) = &entry.place {
+                    blobs.push(self.world.blob(bytes)?);
+                }
+            }
+            let id = self.write_pack(address, &blobs.iter().collect::<Vec<_>>()).await?;
+            let mut offset = 0;
+            for entry in group.iter_mut() {
+                entry.place = Place::Pack { id: id.clone(), offset };
+                offset += entry.size;
+            }
+        }
+        Ok(records)
+    }
+}
+
+/// Two sorted lists in one; of two records with the same key the one of `newer` stays.
+pub(crate) fn merge(older: Vec<Record>, newer: Vec<Record>) -> Vec<Record> {
+    let mut merged = Vec::with_capacity(older.len() + newer.len());
+    let mut older = older.into_iter().peekable();
+    for record in newer {
+        while let Some(other) = older.next_if(|other| other.key() < record.key()) {
+            merged.push(other);
+        }
+        older.next_if(|other| other.key() == record.key());
+        merged.push(record);
+    }
+    merged.extend(older);
+    merged
+}
+
+/// Drops marks nothing depends on: no content to delete, and not the highest version of their name. When marks are more
+/// than half of a segment's target the others go too, into the floor under all new names of the partition.
+fn prune(head: &mut Head, records: Vec<Record>) -> Vec<Record> {
+    let is_mark = |record: &Record| matches!(record, Record::Gone(gone) if gone.rest.is_none());
+    let crowded = records.iter().filter(|record| is_mark(record)).count() > SEGMENT_RECORDS_TARGET / 2;
+    let mut kept: Vec<Record> = Vec::with_capacity(records.len());
+    let mut records = records.into_iter().peekable();
+    while let Some(record) = records.next() {
+        let is_highest = records.peek().is_none_or(|next| next.name() != record.name());
+        if !is_mark(&record) || (is_highest && !crowded) {
+            kept.push(record);
+            continue;
+        }
+        head.horizon = head.horizon.max(record.sequence());
+        if is_highest {
+            head.version_floor = head.version_floor.max(record.version());
+        }
+    }
+    kept
+}
+
+/// Records by the index of the segment whose key range they fall in.
+fn parts_of(segments: &[SegmentReference], records: Vec<Record>) -> Vec<(usize, Vec<Record>)> {
+    let mut parts: Vec<(usize, Vec<Record>)> = Vec::new();
+    for record in records {
+        let index = segment_of(segments, record.key());
+        match parts.last_mut() {
+            Some((last, part)) if *last == index => part.push(record),
+            _ => parts.push((index, vec![record])),
+        }
+    }
+    parts
+}
+
+/// Index of the segment whose key range holds `key`.
+pub(crate) fn segment_of(segments: &[SegmentReference], key: (&str, u64)) -> usize {
+    segments.partition_point(|segment| (segment.first.as_str(), segment.first_version) <= key).saturating_sub(1)
+}
+
+fn split(records: Vec<Record>, target: usize) -> Vec<Vec<Record>> {
+    if records.is_empty() {
+        return Vec::new();
+    }
+    if records.len() <= target * SEGMENT_SPLIT_FACTOR {
+        return vec![records];
+    }
+    let pieces = records.len().div_ceil(target);
+    records.chunks(records.len().div_ceil(pieces)).map(<[Record]>::to_vec).collect()
+}
+
+fn sort(references: &mut [SegmentReference]) {
+    references.sort_by(|left, right| (&left.first, left.first_version).cmp(&(&right.first, right.first_version)));
+}

@@ -1,0 +1,298 @@
+//! What callers pass in and get back: the records of `peat:datastore/types` and its interfaces, generic over the blob.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::ports::Holder;
+
+/// How long a version is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Lifetime {
+    /// Until deleted or over the cap.
+    #[default]
+    Infinite,
+    /// So many milliseconds after it was written.
+    DurationMs(u64),
+    /// Until the run ends: never committed to a shared store.
+    Run,
+}
+
+/// A tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tag {
+    /// What it says something about.
+    pub name: String,
+    /// What it says.
+    pub value: String,
+}
+
+/// Everything about a version but its number, content and place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Data name.
+    pub name: String,
+    /// Bytes of content.
+    pub size: u64,
+    /// SHA-256 of the content, hexadecimal.
+    pub digest: String,
+    /// Media type.
+    pub content_type: String,
+    /// How long it is kept.
+    pub lifetime: Lifetime,
+    /// The author's tags.
+    pub tags: Vec<Tag>,
+    /// Wall clock of the writer, milliseconds since the Unix epoch.
+    pub created_at_ms: u64,
+    /// The run that wrote it.
+    pub run_id: String,
+    /// Written by a run that failed.
+    pub of_failed_run: bool,
+}
+
+/// A committed version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub description: Description,
+    /// Its number.
+    pub version: u64,
+    /// Where its content is, in words only this crate understands.
+    pub location: String,
+}
+
+/// A version about to be committed.
+#[derive(Debug)]
+pub struct NewEntry<B> {
+    /// What it is.
+    pub description: Description,
+    /// Its bytes.
+    pub content: B,
+    /// Keep at most so many versions of this name.
+    pub version_cap: Option<u32>,
+}
+
+/// One committed version.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VersionReference {
+    /// Data name.
+    pub name: String,
+    /// Version.
+    pub version: u64,
+}
+
+/// A time-bounded exclusive right on a partition or the namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The partition, or [`crate::keys::STRUCTURAL`].
+    pub partition: String,
+    /// Fencing token.
+    pub epoch: u64,
+    /// Unique per acquisition.
+    pub nonce: String,
+    /// Time to live after each renewal.
+    pub ttl_ms: u64,
+    /// ETag and root record as last written: what makes the next call need no read.
+    pub state: Vec<u8>,
+}
+
+/// Wanted leases.
+#[derive(Debug, Clone)]
+pub struct AcquireRequest {
+    /// The namespace.
+    pub namespace: String,
+    /// Sorted, without duplicates.
+    pub partitions: Vec<String>,
+    /// Time to live of each.
+    pub ttl_ms: u64,
+    /// How long to wait for others.
+    pub wait_ms: u64,
+}
+
+/// Somebody who waits for a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiter {
+    /// Who.
+    pub holder: Holder,
+    /// Since when, by the store's clock.
+    pub since_ms: u64,
+}
+
+/// One lease as it stands in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseStatus {
+    /// What it is for.
+    pub partition: String,
+    /// Fencing token.
+    pub epoch: u64,
+    /// Unique per acquisition.
+    pub nonce: String,
+    /// Who holds it.
+    pub holder: Holder,
+    /// Time to live.
+    pub ttl_ms: u64,
+    /// By the holder's clock.
+    pub acquired_at_ms: u64,
+    /// By the store's clock.
+    pub renewed_at_ms: u64,
+    /// Nobody renews it: the next who wants it takes it over.
+    pub stale: bool,
+    /// Who waits, oldest first.
+    pub queue: Vec<Waiter>,
+}
+
+/// A page of leases.
+#[derive(Debug, Clone, Default)]
+pub struct StatusPage {
+    /// The leases.
+    pub leases: Vec<LeaseStatus>,
+    /// To go on.
+    pub cursor: Option<String>,
+}
+
+/// What to bring to the replica.
+#[derive(Debug, Clone)]
+pub struct PullRequest {
+    /// The namespace.
+    pub namespace: String,
+    /// None: all.
+    pub partitions: Option<Vec<String>>,
+    /// Leases held on some of them.
+    pub leases: Vec<Lease>,
+    /// Bring content too.
+    pub with_content: bool,
+    /// Where the previous page ended.
+    pub cursor: Option<String>,
+}
+
+/// An entry, perhaps with its bytes.
+#[derive(Debug)]
+pub struct PulledEntry<B> {
+    /// The entry.
+    pub entry: Entry,
+    /// Its content.
+    pub content: Option<B>,
+}
+
+/// How a delta changes what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeltaMode {
+    /// Added to what is known.
+    Extend,
+    /// First page of the whole truth.
+    Replace,
+}
+
+/// News of one partition.
+#[derive(Debug)]
+pub struct PartitionDelta<B> {
+    /// Which.
+    pub partition: String,
+    /// Added to or instead of what is known.
+    pub mode: DeltaMode,
+    /// Known once the last page is stored.
+    pub version: String,
+    /// New or all entries.
+    pub entries: Vec<PulledEntry<B>>,
+    /// What left the index.
+    pub removed: Vec<VersionReference>,
+    /// More of this partition comes with the next page.
+    pub continues: bool,
+}
+
+/// One page of news.
+#[derive(Debug)]
+pub struct PullPage<B> {
+    /// What differs.
+    pub deltas: Vec<PartitionDelta<B>>,
+    /// To go on.
+    pub cursor: Option<String>,
+    /// Partitions in the namespace, where known.
+    pub partitions_total: Option<u64>,
+}
+
+/// One commit.
+#[derive(Debug)]
+pub struct PushRequest<B> {
+    /// The namespace.
+    pub namespace: String,
+    /// The partition.
+    pub partition: String,
+    /// The right to change it.
+    pub lease: Option<Lease>,
+    /// Identity of the commit.
+    pub commit_id: String,
+    /// New versions, at most one of a name.
+    pub append: Vec<NewEntry<B>>,
+    /// Versions that leave the index.
+    pub remove: Vec<VersionReference>,
+    /// Give the lease up in the same write.
+    pub release: bool,
+}
+
+/// A commit that is durable.
+#[derive(Debug, Clone)]
+pub struct Receipt {
+    /// The appended entries, in order.
+    pub entries: Vec<Entry>,
+    /// What left the index.
+    pub removed: Vec<VersionReference>,
+    /// What the replica knows once it took this over.
+    pub version: String,
+    /// The lease to go on with.
+    pub lease: Option<Lease>,
+}
+
+/// Content wanted from the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Partition of the entry.
+    pub partition: String,
+    /// Data name.
+    pub name: String,
+    /// Version.
+    pub version: u64,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256, hexadecimal.
+    pub digest: String,
+    /// As the entry says.
+    pub location: String,
+}
+
+/// How an examination ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it must be.
+    Passed,
+    /// Not usable.
+    Failed,
+    /// Not examined.
+    Skipped,
+}
+
+/// One examination of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was examined.
+    pub name: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What was seen and what it means.
+    pub detail: String,
+}
+
+/// What is known of the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Identity of the datastore; empty when nothing is there yet.
+    pub store_id: String,
+    /// Format of what lies there.
+    pub format_version: u32,
+    /// What was examined.
+    pub findings: Vec<Finding>,
+}
+
+/// One result for each wanted content.
+pub type Fetched<B> = Vec<std::result::Result<B, Error>>;

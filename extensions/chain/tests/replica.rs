@@ -1,0 +1,334 @@
+//! News for the replica: complete, incremental, paged, and cheap.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use peat_chain::memory::{Bytes, Machine, Store};
+use peat_chain::types::{DeltaMode, PulledEntry, PushRequest, VersionReference, Wanted};
+use peat_chain::{Chain, ErrorKind};
+use support::*;
+
+/// A replica as a host would keep it.
+#[derive(Default)]
+struct Replica {
+    entries: BTreeMap<(String, u64), PulledEntry<Bytes>>,
+}
+
+impl Replica {
+    /// Pulls all pages and answers how many deltas came.
+    async fn pull(&mut self, chain: &Chain<Machine>, with_content: bool) -> usize {
+        let mut cursor = None;
+        let mut deltas = 0;
+        loop {
+            let mut request = pull_request(cursor);
+            request.with_content = with_content;
+            let page = chain.pull(&request).await.unwrap();
+            for delta in page.deltas {
+                deltas += 1;
+                if delta.mode == DeltaMode::Replace {
+                    self.entries.clear();
+                }
+                for pulled in delta.entries {
+                    self.entries.insert((pulled.entry.description.name.clone(), pulled.entry.version), pulled);
+                }
+                for gone in delta.removed {
+                    self.entries.remove(&(gone.name, gone.version));
+                }
+                if !delta.continues {
+                    chain.world().set_known(&delta.partition, &delta.version);
+                }
+            }
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return deltas;
+            }
+        }
+    }
+
+    fn keys(&self) -> Vec<(&str, u64)> {
+        self.entries.keys().map(|(name, version)| (name.as_str(), *version)).collect()
+    }
+}
+
+async fn write_many(chain: &Chain<Machine>, commit: &str, names: impl Iterator<Item = String>) {
+    let append: Vec<_> = names.map(|name| new_entry(&name, name.as_bytes(), commit)).collect();
+    chain.push(&push_request(commit, append, None)).await.unwrap();
+}
+
+#[test]
+fn a_replica_is_extended_by_what_is_new_and_told_what_left() {
+    let store = store(1);
+    let (writer, reader) = (machine(&store, 1), machine(&store, 2));
+    run(&store, async {
+        let mut replica = Replica::default();
+        write(&writer, "c1", "a", b"one").await.unwrap();
+        write(&writer, "c2", "b", b"two").await.unwrap();
+        assert_eq!(replica.pull(&reader, false).await, 1);
+        assert_eq!(replica.keys(), [("a", 1), ("b", 1)]);
+
+        let mut request = push_request("c3", vec![new_entry("a", b"three", "c3")], None);
+        request.remove = vec![VersionReference { name: "b".to_owned(), version: 1 }];
+        writer.push(&request).await.unwrap();
+        let page = pull(&reader).await.unwrap();
+        assert_eq!(page.deltas[0].mode, DeltaMode::Extend);
+        assert_eq!(page.deltas[0].entries.len(), 1);
+        assert_eq!(page.deltas[0].entries[0].content.as_ref().unwrap().0.as_slice(), b"three");
+        replica.pull(&reader, false).await;
+        assert_eq!(replica.keys(), [("a", 1), ("a", 2)]);
+    });
+}
+
+#[test]
+fn nothing_changed_costs_one_listing_and_a_scoped_pull_one_conditional_read() {
+    let store = store(2);
+    let reader = machine(&store, 2);
+    run(&store, async {
+        write(&machine(&store, 1), "c1", "a", b"one").await.unwrap();
+        Replica::default().pull(&reader, false).await;
+        store.take_requests();
+        assert!(pull(&reader).await.unwrap().deltas.is_empty());
+        assert_eq!(store.take_requests(), ["LIST default/_index/"]);
+        let mut scoped = pull_request(None);
+        scoped.partitions = Some(vec![PARTITION.to_owned()]);
+        assert!(reader.pull(&scoped).await.unwrap().deltas.is_empty());
+        assert_eq!(store.take_requests(), [format!("GET {HEAD}")]);
+    });
+}
+
+#[test]
+fn a_lease_brings_the_news_without_any_request() {
+    let store = store(3);
+    let reader = machine(&store, 2);
+    run(&store, async {
+        write(&machine(&store, 1), "c1", "a", b"one").await.unwrap();
+        let lease = acquire(&reader, 0).await.unwrap();
+        store.take_requests();
+        let mut scoped = pull_request(None);
+        scoped.partitions = Some(vec![PARTITION.to_owned()]);
+        scoped.leases = vec![lease];
+        let page = reader.pull(&scoped).await.unwrap();
+        assert_eq!(page.deltas[0].entries.len(), 1);
+        assert!(store.take_requests().is_empty());
+    });
+}
+
+#[test]
+fn a_partition_of_many_thousand_entries_keeps_its_head_small_and_is_told_whole() {
+    let store = store(4);
+    let writer = machine(&store, 1);
+    run(&store, async {
+        let mut expected = Vec::new();
+        for commit in 0..60 {
+            let names: Vec<String> = (0..200).map(|index| format!("data-{:05}", (index * 60 + commit) * 7 % 12_007)).collect();
+            write_many(&writer, &format!("commit-{commit}"), names.iter().cloned()).await;
+            expected.extend(names);
+            assert!(store.peek(HEAD).unwrap().len() <= 64 * 1024);
+        }
+        // Single small commits on top of a large index.
+        for commit in 0..100 {
+            write_many(&writer, &format!("small-{commit}"), std::iter::once(format!("small-{commit}"))).await;
+            expected.push(format!("small-{commit}"));
+            assert!(store.peek(HEAD).unwrap().len() <= 64 * 1024);
+        }
+        expected.sort();
+        let reader = machine(&store, 2);
+        let mut replica = Replica::default();
+        assert!(replica.pull(&reader, true).await > 10, "it comes in pages");
+        let told: Vec<&str> = replica.keys().iter().map(|(name, _)| *name).collect();
+        assert_eq!(told, expected);
+        for pulled in replica.entries.values() {
+            let content = pulled.content.as_ref().unwrap();
+            assert_eq!(content.0.as_slice(), pulled.entry.description.name.as_bytes());
+        }
+        // An extension of a large partition reads only what is new.
+        write_many(&writer, "last", std::iter::once("last".to_owned())).await;
+        store.take_requests();
+        assert_eq!(replica.pull(&reader, false).await, 1);
+        assert!(store.take_requests().len() <= 3);
+        assert_eq!(replica.entries.len(), expected.len() + 1);
+    });
+}
+
+#[test]
+fn a_write_into_a_large_partition_from_a_fresh_machine_reads_two_segments_at_most() {
+    let store = store(5);
+    run(&store, async {
+        for commit in 0..20 {
+            let names = (0..500).map(|index| format!("data-{:06}", index * 20 + commit));
+            write_many(&machine(&store, 1), &format!("commit-{commit}"), names).await;
+        }
+        let fresh = machine(&store, 2);
+        store.take_requests();
+        write(&fresh, "mine", "data-005000", &[7; 1024]).await.unwrap();
+        let requests = store.take_requests();
+        assert!(requests.len() <= 7, "{requests:#?}");
+        assert!(requests.iter().filter(|request| request.contains("_segments")).count() <= 2, "{requests:#?}");
+    });
+}
+
+#[test]
+fn removals_and_caps_reach_replicas_also_after_the_index_was_merged() {
+    let store = store(6);
+    let writer = machine(&store, 1);
+    run(&store, async {
+        let reader = machine(&store, 2);
+        let mut replica = Replica::default();
+        for round in 0..120_u64 {
+            let mut entry = new_entry("capped", format!("round {round}").as_bytes(), "run-1");
+            entry.version_cap = Some(3);
+            let mut append = vec![entry];
+            append.extend((0..20).map(|index| new_entry(&format!("fill-{round}-{index}"), &[1; 600], "run-1")));
+            let receipt = writer.push(&push_request(&format!("c{round}"), append, None)).await.unwrap();
+            assert_eq!(receipt.entries[0].version, round + 1);
+            if round % 17 == 0 {
+                replica.pull(&reader, false).await;
+                let capped: Vec<u64> =
+                    replica.keys().iter().filter(|(name, _)| *name == "capped").map(|(_, version)| *version).collect();
+                let expected: Vec<u64> = (round.saturating_sub(2).max(0) + 1..=round + 1).collect();
+                assert_eq!(capped, expected);
+            }
+        }
+    });
+}
+
+#[test]
+fn version_numbers_never_start_again_after_all_versions_were_removed() {
+    let store = store(7);
+    let writer = machine(&store, 1);
+    run(&store, async {
+        for round in 1..=5 {
+            let receipt = write(&writer, &format!("c{round}"), "a", b"x").await.unwrap();
+            assert_eq!(receipt.entries[0].version, round);
+            let mut request = push_request(&format!("r{round}"), Vec::new(), None);
+            request.remove = vec![VersionReference { name: "a".to_owned(), version: round }];
+            assert_eq!(writer.push(&request).await.unwrap().removed.len(), 1);
+            // Enough to push the mark through buffer and segments.
+            write_many(&writer, &format!("fill{round}"), (0..700).map(|index| format!("fill-{round}-{index}"))).await;
+        }
+    });
+}
+
+#[test]
+fn content_of_every_size_is_fetched_and_neighbours_in_a_pack_are_one_request() {
+    let store = store(8);
+    let (writer, reader) = (machine(&store, 1), machine(&store, 2));
+    run(&store, async {
+        let contents: Vec<Vec<u8>> =
+            vec![vec![], vec![1; 100], vec![2; 5_000], vec![3; 6_000], vec![4; 1024 * 1024 + 1], vec![5; 7_000]];
+        let append = contents.iter().enumerate();
+        let append = append.map(|(index, content)| new_entry(&format!("n{index}"), content, "run-1")).collect();
+        writer.push(&push_request("c1", append, None)).await.unwrap();
+        let requests = store.take_requests();
+        assert_eq!(requests.iter().filter(|request| request.starts_with("PUT default/_packs")).count(), 1);
+        assert_eq!(requests.iter().filter(|request| request.starts_with("PUT default/_objects")).count(), 1);
+
+        let page = pull(&reader).await.unwrap();
+        let wanted: Vec<Wanted> = page.deltas[0]
+            .entries
+            .iter()
+            .map(|pulled| Wanted {
+                partition: PARTITION.to_owned(),
+                name: pulled.entry.description.name.clone(),
+                version: pulled.entry.version,
+                size: pulled.entry.description.size,
+                digest: pulled.entry.description.digest.clone(),
+                location: pulled.entry.location.clone(),
+            })
+            .collect();
+        store.take_requests();
+        let fetched = reader.fetch(NAMESPACE, &wanted).await.unwrap();
+        for (content, blob) in contents.iter().zip(&fetched) {
+            assert_eq!(blob.as_ref().unwrap().0.as_slice(), content.as_slice());
+        }
+        // One for the pack, one for the large object, one for the head that holds what is inlined.
+        assert_eq!(store.take_requests().len(), 3);
+        store.take_requests();
+        reader.fetch(NAMESPACE, &wanted[2..3]).await.unwrap();
+        assert_eq!(store.take_requests().len(), 1, "hydrating one content is one request");
+
+        for key in store.keys("default/_packs/") {
+            store.lose(&key);
+        }
+        let gone = reader.fetch(NAMESPACE, &wanted).await.unwrap();
+        assert_eq!(gone[2].as_ref().unwrap_err().kind, ErrorKind::NotFound);
+        assert!(gone[4].is_ok());
+    });
+}
+
+#[test]
+fn a_receipt_advances_the_replica_only_when_it_knew_everything_before() {
+    let store = store(9);
+    let (one, two) = (machine(&store, 1), machine(&store, 2));
+    run(&store, async {
+        let first = write(&one, "c1", "a", b"1").await.unwrap();
+        one.world().set_known(PARTITION, &first.version);
+        assert!(pull(&one).await.unwrap().deltas.is_empty(), "its own commit is no news");
+        // The second machine never pulled: its receipt must not hide the first one's entry from it.
+        let second = write(&two, "c2", "b", b"2").await.unwrap();
+        two.world().set_known(PARTITION, &second.version);
+        let page = pull(&two).await.unwrap();
+        assert!(page.deltas[0].entries.iter().any(|pulled| pulled.entry.description.name == "a"));
+    });
+}
+
+#[test]
+fn a_damaged_head_or_segment_is_named_with_a_remedy_and_a_newer_format_is_not_touched() {
+    let store = store(10);
+    let writer = machine(&store, 1);
+    run(&store, async {
+        write_many(&writer, "c1", (0..2_000).map(|index| format!("d-{index}"))).await;
+        let good = store.peek(HEAD).unwrap();
+        let newer = String::from_utf8(good.clone()).unwrap().replacen("\"format\":1", "\"format\":2", 1);
+        let cases: [(&[u8], ErrorKind); 5] = [
+            (b"", ErrorKind::Corrupt),
+            (b"{\"format\":1}", ErrorKind::Corrupt),
+            (&good[..good.len() / 2], ErrorKind::Corrupt),
+            (&vec![b' '; 65 * 1024], ErrorKind::Corrupt),
+            (newer.as_bytes(), ErrorKind::Unsupported),
+        ];
+        for (bytes, kind) in cases {
+            store.tamper(HEAD, bytes);
+            for error in [pull(&machine(&store, 3)).await.unwrap_err(), write(&machine(&store, 3), "c2", "a", b"1").await.unwrap_err()] {
+                assert_eq!(error.kind, kind, "{error}");
+                assert!(error.message.contains(HEAD), "{error}");
+            }
+            assert_eq!(store.peek(HEAD).unwrap(), bytes, "nothing was written over it");
+        }
+        store.tamper(HEAD, &good);
+        let segment = store.keys("default/_segments/").remove(0);
+        store.tamper(&segment, b"damaged");
+        let mut error = None;
+        for segment in store.keys("default/_segments/") {
+            store.tamper(&segment, b"damaged");
+        }
+        let mut cursor = None;
+        while error.is_none() {
+            match machine(&store, 3).pull(&pull_request(cursor.take())).await {
+                Ok(page) => cursor = Some(page.cursor.expect("a damaged segment is met before the end")),
+                Err(found) => error = Some(found),
+            }
+        }
+        let error = error.unwrap();
+        assert_eq!(error.kind, ErrorKind::Corrupt);
+        assert!(error.message.contains("default/_segments/"), "{error}");
+    });
+}
+
+#[test]
+fn arguments_that_could_escape_are_refused_before_any_request() {
+    let store: Store = store(11);
+    let chain = machine(&store, 1);
+    run(&store, async {
+        for name in ["../x", "/etc/passwd", "a\0b", "", &"a".repeat(4096)] {
+            let error = chain.push(&push_request("c1", vec![new_entry(name, b"1", "run-1")], None)).await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidInput);
+            assert!(error.message.len() < 600);
+        }
+        let request = PushRequest { partition: "../x".to_owned(), ..push_request("c1", Vec::new(), None) };
+        assert_eq!(chain.push(&request).await.unwrap_err().kind, ErrorKind::InvalidInput);
+        let request = PushRequest { namespace: "_probe".to_owned(), ..push_request("c1", Vec::new(), None) };
+        assert_eq!(chain.push(&request).await.unwrap_err().kind, ErrorKind::InvalidInput);
+        assert!(store.take_requests().is_empty());
+    });
+}

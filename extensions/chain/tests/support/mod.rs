@@ -1,0 +1,96 @@
+//! What the tests of the protocol share: a store that is set up, and short ways to run, append and read.
+#![allow(dead_code, reason = "every test file uses its own part of it")]
+
+use std::rc::Rc;
+
+use peat_chain::memory::{Bytes, Machine, Schedule, Store};
+use peat_chain::types::{
+    AcquireRequest, Description, Lease, Lifetime, NewEntry, PullPage, PullRequest, PushRequest, Receipt,
+};
+use peat_chain::{Chain, Result};
+
+pub const NAMESPACE: &str = "default";
+pub const PARTITION: &str = "model--command+shell--0a1b2c3d";
+pub const HEAD: &str = "default/_index/model--command+shell--0a1b2c3d.json";
+pub const TTL_MS: u64 = 30_000;
+
+/// Runs one future alone on the store.
+pub fn run<T>(store: &Store, future: impl Future<Output = T>) -> T {
+    Schedule::block_on(store, future)
+}
+
+/// A store that was set up by a machine of its own.
+pub fn store(seed: u64) -> Store {
+    let store = Store::new(seed);
+    let profile = run(&store, machine(&store, 9_999).setup(NAMESPACE)).unwrap();
+    assert!(!profile.store_id.is_empty());
+    store.take_requests();
+    store
+}
+
+pub fn machine(store: &Store, pid: u32) -> Chain<Machine> {
+    Chain::new(Machine::new(store, pid))
+}
+
+pub fn bytes(content: &[u8]) -> Bytes {
+    Bytes(Rc::new(content.to_vec()))
+}
+
+pub fn digest(content: &[u8]) -> String {
+    use sha2::{Digest as _, Sha256};
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub fn new_entry(name: &str, content: &[u8], run_id: &str) -> NewEntry<Bytes> {
+    let description = Description {
+        name: name.to_owned(),
+        size: content.len() as u64,
+        digest: digest(content),
+        content_type: "text/plain".to_owned(),
+        lifetime: Lifetime::Infinite,
+        tags: Vec::new(),
+        created_at_ms: 1_800_000_000_000,
+        run_id: run_id.to_owned(),
+        of_failed_run: false,
+    };
+    NewEntry { description, content: bytes(content), version_cap: None }
+}
+
+pub fn push_request(commit_id: &str, append: Vec<NewEntry<Bytes>>, lease: Option<Lease>) -> PushRequest<Bytes> {
+    PushRequest {
+        namespace: NAMESPACE.to_owned(),
+        partition: PARTITION.to_owned(),
+        release: lease.is_some(),
+        lease,
+        commit_id: commit_id.to_owned(),
+        append,
+        remove: Vec::new(),
+    }
+}
+
+pub fn acquire_request(wait_ms: u64) -> AcquireRequest {
+    AcquireRequest {
+        namespace: NAMESPACE.to_owned(),
+        partitions: vec![PARTITION.to_owned()],
+        ttl_ms: TTL_MS,
+        wait_ms,
+    }
+}
+
+pub async fn acquire(chain: &Chain<Machine>, wait_ms: u64) -> Result<Lease> {
+    chain.acquire(&acquire_request(wait_ms)).await.map(|leases| leases.into_iter().next().unwrap())
+}
+
+/// Acquires, commits one entry and releases.
+pub async fn write(chain: &Chain<Machine>, commit_id: &str, name: &str, content: &[u8]) -> Result<Receipt> {
+    let lease = acquire(chain, 600_000).await?;
+    chain.push(&push_request(commit_id, vec![new_entry(name, content, commit_id)], Some(lease))).await
+}
+
+pub fn pull_request(cursor: Option<String>) -> PullRequest {
+    PullRequest { namespace: NAMESPACE.to_owned(), partitions: None, leases: Vec::new(), with_content: false, cursor }
+}
+
+pub async fn pull(chain: &Chain<Machine>) -> Result<PullPage<Bytes>> {
+    chain.pull(&pull_request(None)).await
+}
