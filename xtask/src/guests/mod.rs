@@ -1,31 +1,130 @@
-//! Builds the WebAssembly components.
+//! Builds the WebAssembly components: every workspace member that is a `cdylib`.
+//!
+//! One cargo call makes all core modules (and only what changed), then each module that changed becomes a component under
+//! `target/guests/components/`.
+
+mod component;
+mod toolchain;
 
 use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::workspace;
+use toolchain::{TARGET, Toolchain};
+
+const USAGE: &str = "\
+cargo xtask guests [--list]
+
+Builds the WebAssembly components of this workspace into target/guests/components/: extensions, examples and test
+guests. Uses the wasm target of the active toolchain, else adds it with rustup, else uses Debian's toolchain (which is
+installed with apt where that is allowed); says which. Only what changed is built again.
+
+  --list    names the components and where they go, builds nothing
+";
 
 /// What to build.
 #[derive(Debug, Default)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    list: bool,
+    help: bool,
+}
 
 impl Options {
     /// Reads the arguments of `cargo xtask guests`.
     pub(crate) fn parse(arguments: &[String]) -> Result<Self> {
-        match arguments {
-            [] => Ok(Self {}),
-            more => bail!("unknown arguments {more:?}"),
+        let mut options = Self::default();
+        for argument in arguments {
+            match argument.as_str() {
+                "--list" => options.list = true,
+                "-h" | "--help" => options.help = true,
+                other => bail!("unknown argument {other:?}\n\n{USAGE}"),
+            }
         }
+        Ok(options)
     }
 }
 
 /// A component that was built.
 #[derive(Debug)]
 pub(crate) struct BuiltGuest {
+    /// Name of its crate.
+    pub(crate) name: String,
     /// The component.
     pub(crate) path: PathBuf,
 }
 
-/// Builds what changed.
-pub(crate) fn build(_options: &Options) -> Result<Vec<BuiltGuest>> {
-    bail!("the guests build is not there yet")
+/// Builds what changed. Says on standard error what it does.
+pub(crate) fn build(options: &Options) -> Result<Vec<BuiltGuest>> {
+    if options.help {
+        print!("{USAGE}");
+        return Ok(Vec::new());
+    }
+    let directory = workspace::target().join("guests");
+    let components = directory.join("components");
+    let guests: Vec<BuiltGuest> = guest_crates()?
+        .into_iter()
+        .map(|name| BuiltGuest { path: components.join(format!("{name}.wasm")), name })
+        .collect();
+    if options.list {
+        guests.iter().for_each(|guest| println!("{}  {}", guest.name, guest.path.display()));
+        return Ok(guests);
+    }
+    let toolchain = Toolchain::choose()?;
+    eprintln!("guests: {}", toolchain.choice);
+    let mut cargo = toolchain.cargo_build();
+    cargo.current_dir(workspace::root()).arg("--target-dir").arg(&directory);
+    guests.iter().for_each(|guest| {
+        cargo.args(["--package", &guest.name]);
+    });
+    let status = cargo.status().context("cargo cannot be started")?;
+    if !status.success() {
+        bail!("building the guests failed ({status})");
+    }
+    std::fs::create_dir_all(&components)?;
+    for guest in &guests {
+        let core = directory.join(TARGET).join("guest").join(format!("{}.wasm", guest.name.replace('-', "_")));
+        let made = component::make(&core, &guest.path)?;
+        let kib = std::fs::metadata(&guest.path)?.len().div_ceil(1024);
+        eprintln!("  {:<32} {kib:>6} KiB  {}", guest.name, if made { "built" } else { "unchanged" });
+    }
+    Ok(guests)
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    crate_types: Vec<String>,
+}
+
+/// The workspace members that are built for wasm, sorted.
+fn guest_crates() -> Result<Vec<String>> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let output = cargo
+        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .current_dir(workspace::root())
+        .output()
+        .context("cargo metadata")?;
+    if !output.status.success() {
+        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+    let is_guest = |package: &Package| {
+        package.targets.iter().any(|target| target.crate_types.iter().any(|crate_type| crate_type == "cdylib"))
+    };
+    let mut names: Vec<String> = metadata.packages.into_iter().filter(is_guest).map(|package| package.name).collect();
+    names.sort();
+    Ok(names)
 }

@@ -1,0 +1,62 @@
+//! From a core module to a component: canonical ABI through `wit-component`, and the metadata section lifted from the
+//! module to the component, where a host finds it without looking inside.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use wasm_encoder::{CustomSection, Section};
+use wasmparser::{Parser, Payload};
+use wit_component::ComponentEncoder;
+
+/// The section that describes an extension to its host.
+const METADATA_SECTION: &str = "peat-extension";
+
+/// Raised when the way from module to component changes: everything is then made again.
+const RECIPE: u32 = 1;
+
+/// Makes the component of `core` at `target`, unless it is there already. Answers whether it was made.
+pub(super) fn make(core: &Path, target: &Path) -> Result<bool> {
+    let module = std::fs::read(core).with_context(|| format!("cannot read {}", core.display()))?;
+    let digest: String = Sha256::digest(&module).iter().map(|byte| format!("{byte:02x}")).collect();
+    let recipe = format!("{RECIPE} {digest}\n");
+    let record = target.with_extension("source");
+    if target.exists() && std::fs::read_to_string(&record).is_ok_and(|known| known == recipe) {
+        return Ok(false);
+    }
+    let component = encode(&module).with_context(|| format!("cannot make a component of {}", core.display()))?;
+    let unfinished = target.with_extension("unfinished");
+    std::fs::write(&unfinished, component)?;
+    std::fs::rename(&unfinished, target)?;
+    std::fs::write(record, recipe)?;
+    Ok(true)
+}
+
+fn encode(module: &[u8]) -> Result<Vec<u8>> {
+    let metadata = metadata_of(module)?;
+    let value: serde_json::Value = serde_json::from_slice(metadata).context("its metadata is not JSON")?;
+    for key in ["format", "name", "version", "summary"] {
+        if value.get(key).is_none() {
+            bail!("its metadata has no {key:?}");
+        }
+    }
+    let mut component = ComponentEncoder::default().validate(true).module(module)?.encode()?;
+    let section = CustomSection { name: Cow::Borrowed(METADATA_SECTION), data: Cow::Borrowed(metadata) };
+    component.push(section.id());
+    wasm_encoder::Encode::encode(&section, &mut component);
+    Ok(component)
+}
+
+fn metadata_of(module: &[u8]) -> Result<&[u8]> {
+    let mut found = None;
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::CustomSection(section) = payload?
+            && section.name() == METADATA_SECTION
+            && found.replace(section.data()).is_some()
+        {
+            bail!("it has two {METADATA_SECTION} sections; export one extension a crate");
+        }
+    }
+    found.with_context(|| format!("it has no {METADATA_SECTION} section; use export_model! or export_datastore!"))
+}
