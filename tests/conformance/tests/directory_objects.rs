@@ -1,0 +1,6 @@
+//! Objects in a directory do what every object store must do.
+
+use peat_conformance_tests::{Fixture, object_store_suite};
+use peat_store::DirectoryObjects;
+
+object_store_suite!(Fixture::in_directory(|path| DirectoryObjects::open(path).unwrap()));

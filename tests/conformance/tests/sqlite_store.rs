@@ -1,0 +1,9 @@
+//! The local store on SQLite does what every local store must do.
+
+use peat_conformance_tests::{Fixture, local_store_suite};
+use peat_store::{SqliteStore, StoreSettings};
+
+local_store_suite!(Fixture::in_directory(|path| {
+    let settings = StoreSettings::default();
+    SqliteStore::open(path, settings).unwrap()
+}));
