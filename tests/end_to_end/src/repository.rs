@@ -1,0 +1,140 @@
+//! Machines and checkouts.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::{Outcome, component, peat_binary};
+
+/// A `PEAT_HOME` of its own.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    directory: PathBuf,
+}
+
+impl Machine {
+    pub(crate) fn new(directory: PathBuf) -> Self {
+        std::fs::create_dir_all(directory.join("home")).expect("the scratch directory is ours");
+        Self { directory }
+    }
+
+    /// Its `PEAT_HOME`.
+    pub fn home(&self) -> PathBuf {
+        self.directory.join("home")
+    }
+
+    /// A directory on this machine, made when it is not there.
+    pub fn directory(&self, name: &str) -> PathBuf {
+        let directory = self.directory.join(name);
+        std::fs::create_dir_all(&directory).expect("the scratch directory is ours");
+        directory
+    }
+
+    /// `peat` on this machine, in `directory`, with nothing of the surrounding environment that could change what it does.
+    pub fn command(&self, directory: &Path) -> Command {
+        let mut command = Command::new(peat_binary());
+        command.current_dir(directory).stdin(Stdio::null()).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("PEAT_HOME", self.home()).env("PEAT_CACHE_DIR", self.directory.join("cache"));
+        command.env("HOME", &self.directory).env("TZ", "UTC").env("COLUMNS", "100").env("RUST_BACKTRACE", "0");
+        command
+    }
+
+    /// A new repository on this machine, made by `peat repo init`.
+    pub fn repository(&self, name: &str) -> Checkout {
+        let directory = self.directory(name);
+        let checkout = Checkout { machine: self.clone(), directory };
+        checkout.peat(&["repo", "init"]).ok();
+        checkout
+    }
+
+    /// A clone of what git would keep of `other`, on this machine.
+    pub fn clone_of(&self, other: &Checkout, name: &str) -> Checkout {
+        let directory = self.directory(name);
+        copy_tree(&other.directory, &directory);
+        Checkout { machine: self.clone(), directory }
+    }
+}
+
+/// A directory with `peat.yaml`.
+#[derive(Debug, Clone)]
+pub struct Checkout {
+    machine: Machine,
+    directory: PathBuf,
+}
+
+impl Checkout {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Its machine.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// `peat` in this checkout, for tests that start it themselves.
+    pub fn command<S: AsRef<str>>(&self, arguments: &[S]) -> Command {
+        let mut command = self.machine.command(&self.directory);
+        command.args(arguments.iter().map(AsRef::as_ref));
+        command
+    }
+
+    /// Runs `peat` to its end.
+    #[track_caller]
+    pub fn peat<S: AsRef<str>>(&self, arguments: &[S]) -> Outcome {
+        let words: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
+        let output = self.command(arguments).output().expect("the binary starts");
+        Outcome::new(format!("peat {}", words.join(" ")), output)
+    }
+
+    /// Writes a file of the repository.
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let file = self.directory.join(path);
+        std::fs::create_dir_all(file.parent().expect("a file has a directory")).expect("the checkout is ours");
+        std::fs::write(file, content).expect("the checkout is ours");
+    }
+
+    /// Reads a file of the repository.
+    pub fn read(&self, path: &str) -> String {
+        let file = self.directory.join(path);
+        std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    }
+
+    /// Makes a `command/shell` model that runs `script`.
+    #[track_caller]
+    pub fn shell_model(&self, name: &str, script: &str) {
+        self.peat(&["model", "create", name, "--type", "command/shell", "--argument", &format!("run={script}")]).ok();
+    }
+
+    /// Copies a built component into the repository, where a clone finds it, and installs it.
+    #[track_caller]
+    pub fn install(&self, name: &str, more: &[&str]) {
+        let target = format!("extensions/{name}.wasm");
+        self.write(&target, std::fs::read(component(name)).expect("the component was just seen"));
+        let mut arguments = vec!["extension", "add", &target];
+        arguments.extend(more);
+        self.peat(&arguments).ok();
+    }
+
+    /// Installs `@peat/directory` and chooses it as the datastore.
+    #[track_caller]
+    pub fn share_through(&self, directory: &Path) {
+        self.install("directory", &[]);
+        let setting = format!("path={}", directory.display());
+        self.peat(&["datastore", "setup", "@peat/directory", "--setting", &setting]).ok();
+    }
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("the scratch directory is ours");
+    for entry in std::fs::read_dir(from).expect("the checkout is ours") {
+        let entry = entry.expect("the checkout is ours");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("the checkout is ours").is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("the checkout is ours");
+        }
+    }
+}
