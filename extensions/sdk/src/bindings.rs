@@ -1,0 +1,57 @@
+//! What `wit-bindgen` makes of `wit/`. One module a world, all sharing the types of [`host`].
+//!
+//! Authors meet these types only through the wrappers of this crate, or as plain records in the datastore traits.
+
+#![allow(missing_debug_implementations, unreachable_pub, clippy::all, unsafe_op_in_unsafe_fn)]
+#![allow(clippy::undocumented_unsafe_blocks, rust_2018_idioms)]
+
+/// Everything a host offers (`peat:host`).
+pub mod host {
+    wit_bindgen::generate!({
+        path: ["../../wit/host"],
+        inline: r#"
+            package peat:sdk;
+            world host-imports {
+                import peat:host/log@0.1.0;
+                import peat:host/config@0.1.0;
+                import peat:host/progress@0.1.0;
+                import peat:host/clock@0.1.0;
+                import peat:host/random@0.1.0;
+                import peat:host/blobs@0.1.0;
+                import peat:host/data@0.1.0;
+                import peat:host/files@0.1.0;
+                import peat:host/secrets@0.1.0;
+                import peat:host/objects@0.1.0;
+                import peat:host/bucket@0.1.0;
+                import peat:host/directory@0.1.0;
+                import peat:host/replica@0.1.0;
+                import peat:host/holders@0.1.0;
+            }
+        "#,
+        generate_all,
+    });
+}
+
+/// What a model extension exports (`peat:model`).
+pub mod model {
+    wit_bindgen::generate!({
+        path: ["../../wit/host", "../../wit/model"],
+        world: "peat:model/model@0.1.0",
+        with: {
+            "peat:host/errors@0.1.0": crate::bindings::host::peat::host::errors,
+            "peat:host/log@0.1.0": crate::bindings::host::peat::host::log,
+            "peat:host/config@0.1.0": crate::bindings::host::peat::host::config,
+            "peat:host/progress@0.1.0": crate::bindings::host::peat::host::progress,
+            "peat:host/clock@0.1.0": crate::bindings::host::peat::host::clock,
+            "peat:host/random@0.1.0": crate::bindings::host::peat::host::random,
+            "peat:host/blobs@0.1.0": crate::bindings::host::peat::host::blobs,
+            "peat:host/data@0.1.0": crate::bindings::host::peat::host::data,
+            "peat:host/files@0.1.0": crate::bindings::host::peat::host::files,
+            "peat:host/secrets@0.1.0": crate::bindings::host::peat::host::secrets,
+            "peat:model/types@0.1.0": generate,
+        },
+        default_bindings_module: "peat_sdk::bindings::model",
+        export_macro_name: "export_model_bindings",
+        pub_export_macro: true,
+    });
+}
