@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: anything a user of Peat needs, and any tool that is not fetched by these commands themselves.
 
+mod bench;
 mod demo;
 mod guests;
 mod process;
@@ -41,6 +42,7 @@ fn run(arguments: Vec<String>) -> Result<ExitCode> {
             guests::build(&guests::Options::parse(rest)?)?;
             Ok(ExitCode::SUCCESS)
         }
+        "bench" => bench::run(),
         "demo" => demo::run(),
         "test" => test::run(),
         "-h" | "--help" | "help" => {

@@ -25,6 +25,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
+/// What the tests of the host's crates may use besides: it depends on the domain alone.
+const TEST_SUPPORT: &str = "tests/support";
+
 /// What may lie at the top, besides dot-files and the build directory.
 const TOP_LEVEL: &[&str] = &[
     "ARCHITECTURE.md",
@@ -82,7 +85,10 @@ fn only_one_crate_names_wasmtime() {
         }
         let text = fs::read_to_string(&file).unwrap();
         wrong.extend(
-            text.lines().enumerate().filter(|(_, line)| names_wasmtime(line)).map(|(at, _)| format!("{place}:{}", at + 1)),
+            text.lines()
+                .enumerate()
+                .filter(|(_, line)| names_wasmtime(line))
+                .map(|(at, _)| format!("{place}:{}", at + 1)),
         );
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -120,6 +126,10 @@ fn the_top_of_the_project_holds_what_belongs_there() {
 }
 
 fn allowed(member: &str, dependency: &str) -> bool {
+    // A crate's own tests may switch features of itself on.
+    if member == dependency {
+        return true;
+    }
     let entry = ALLOWED.iter().find(|(name, _)| *name == member);
     match entry {
         Some((_, allowed)) => allowed.contains(&dependency),
@@ -129,7 +139,9 @@ fn allowed(member: &str, dependency: &str) -> bool {
 
 fn names_wasmtime(line: &str) -> bool {
     let code = line.trim_start();
-    !code.starts_with("//") && !code.starts_with('#') && code.split("//").next().is_some_and(|code| code.contains("wasmtime"))
+    !code.starts_with("//")
+        && !code.starts_with('#')
+        && code.split("//").next().is_some_and(|code| code.contains("wasmtime"))
 }
 
 /// Every member of the workspace with the members it depends on, in any way (for tests too).
@@ -143,13 +155,22 @@ fn members() -> Vec<(String, Vec<String>)> {
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     assert!(packages.len() >= ALLOWED.len(), "cargo metadata names {} members", packages.len());
+    let test_support = root().join(TEST_SUPPORT).to_string_lossy().into_owned();
     packages
         .iter()
         .map(|package| {
             let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+            let member = relative(manifest.parent().unwrap());
+            let for_tests = |dependency: &Value| {
+                dependency["kind"] == "dev" && member.starts_with("host/") && dependency["path"] == test_support
+            };
             let dependencies = package["dependencies"].as_array().unwrap().iter();
-            let paths = dependencies.filter_map(|dependency| dependency["path"].as_str());
-            (relative(manifest.parent().unwrap()), paths.map(|path| relative(Path::new(path))).collect())
+            let paths = dependencies
+                .filter(|dependency| !for_tests(dependency))
+                .filter_map(|dependency| dependency["path"].as_str())
+                .map(|path| relative(Path::new(path)))
+                .collect();
+            (member, paths)
         })
         .collect()
 }
