@@ -5,11 +5,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
 
+pub mod crash_work;
 pub mod local_locks;
 pub mod local_store;
 pub mod object_store;
 pub mod samples;
 pub mod scarce_disk;
+pub mod worker;
 
 /// A subject and the directory it lives in, which goes with it.
 #[derive(Debug)]
