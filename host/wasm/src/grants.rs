@@ -13,7 +13,7 @@ use peat_core::identifiers::{GrantName, NamespaceName};
 use peat_core::ports::{HolderIdentity, ObjectStore, Observer, Replica, Spool};
 
 /// Something an extension can import only when the operator granted it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
     /// `peat:host/files`: directories granted for reading.
     Files,
@@ -66,7 +66,7 @@ impl FromStr for Capability {
 }
 
 /// The capabilities granted to one extension.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct GrantedCapabilities(BTreeSet<Capability>);
 
 impl GrantedCapabilities {

@@ -1,0 +1,120 @@
+//! A directory that only its owner can enter, and files in it that are written whole or not at all.
+//!
+//! Symbolic links are never followed, and a directory that belongs to somebody else, or that others may write, is not
+//! used.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+
+/// What is appended to the name of a file that is not trusted any more. One is kept, for whoever looks for the reason.
+const ASIDE: &str = ".rejected";
+
+/// An owner-only directory.
+#[derive(Debug)]
+pub(super) struct OwnedDirectory {
+    path: PathBuf,
+    handle: File,
+}
+
+/// Holds a lock until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl OwnedDirectory {
+    /// Opens a directory and creates what is missing of it.
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        Self::open(path.to_owned())
+    }
+
+    /// A directory inside, created when it is missing.
+    pub(super) fn child(&self, name: &str) -> io::Result<Self> {
+        let path = self.path.join(name);
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        Self::open(path)
+    }
+
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let handle =
+            OpenOptions::new().read(true).custom_flags(flags(OFlags::NOFOLLOW | OFlags::DIRECTORY)).open(&path)?;
+        let metadata = handle.metadata()?;
+        if metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("{} is not a directory that only this user can write", path.display()),
+            ));
+        }
+        Ok(Self { path, handle })
+    }
+
+    /// All bytes of a file; none when there is none. More than `limit` are an error.
+    pub(super) fn read(&self, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        let file = match self.open_file(name, OFlags::RDONLY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let metadata = file.metadata()?;
+        if !metadata.is_file() || metadata.len() > limit {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a file of a possible length"));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).map_err(io::Error::other)?);
+        file.take(limit + 1).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// Writes a file durably: a unique name, sync, rename, sync of the directory.
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let temporary = format!("{name}.{}", unique()?);
+        let mut file = self.open_file(&temporary, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+        let written = file
+            .write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| Ok(rustix::fs::renameat(&self.handle, &temporary, &self.handle, name)?));
+        if written.is_err() {
+            let _ = rustix::fs::unlinkat(&self.handle, &temporary, rustix::fs::AtFlags::empty());
+        }
+        written.and_then(|()| self.handle.sync_all())
+    }
+
+    /// Takes a file out of use. Nothing is lost when that fails: the next look finds the same fault again.
+    pub(super) fn set_aside(&self, name: &str) {
+        let _ = rustix::fs::renameat(&self.handle, name, &self.handle, format!("{name}{ASIDE}"));
+    }
+
+    /// Waits until no other process holds the lock of this name.
+    pub(super) fn lock(&self, name: &str) -> io::Result<Lock> {
+        let file = self.open_file(name, OFlags::RDWR | OFlags::CREATE)?;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => return Ok(other.map(|()| Lock { _file: file })?),
+            }
+        }
+    }
+
+    fn open_file(&self, name: &str, access: OFlags) -> io::Result<File> {
+        let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let descriptor = rustix::fs::openat(&self.handle, name, flags, Mode::from_raw_mode(0o600))?;
+        Ok(File::from(descriptor))
+    }
+}
+
+/// Sixteen hexadecimal digits that no other process chooses.
+pub(super) fn unique() -> io::Result<String> {
+    let mut bytes = [0; 8];
+    super::key_file::fill(&mut bytes)?;
+    Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
+}
+
+fn flags(flags: OFlags) -> i32 {
+    flags.bits().cast_signed()
+}

@@ -1,0 +1,65 @@
+//! Leases and holders.
+
+use std::time::Duration;
+
+use peat_core::identifiers::{Epoch, PartitionName};
+use peat_core::lease::{Holder, Lease};
+
+use super::text::within;
+use super::{Invalid, Validated};
+use crate::bindings::imports::interfaces::holders::Holder as GuestHolder;
+use crate::bindings::imports::types::Lease as GuestLease;
+use crate::limits::{LEASE_STATE_BYTES_MAX, TEXT_BYTES_MAX};
+
+/// Longest time to live of a lease that is believed: a longer one would block a partition for good.
+const LEASE_TTL_MAX: Duration = Duration::from_secs(24 * 3600);
+
+pub(crate) fn to_guest(lease: &Lease) -> GuestLease {
+    GuestLease {
+        partition: lease.partition.to_string(),
+        epoch: lease.epoch.0,
+        nonce: lease.nonce.clone(),
+        ttl_ms: millis(lease.ttl),
+        state: lease.state.clone(),
+    }
+}
+
+/// A lease that must be for `partition`.
+pub(crate) fn from_guest(lease: GuestLease, partition: &PartitionName) -> Validated<Lease> {
+    if lease.partition != partition.as_str() {
+        return Err(Invalid::field("lease.partition", format!("it must be {partition}")));
+    }
+    if lease.nonce.is_empty() {
+        return Err(Invalid::field("lease.nonce", "it must not be empty"));
+    }
+    let ttl = Duration::from_millis(lease.ttl_ms);
+    if ttl.is_zero() || ttl > LEASE_TTL_MAX {
+        return Err(Invalid::field("lease.ttl-ms", format!("{} is not between 1 and {}", lease.ttl_ms, millis(LEASE_TTL_MAX))));
+    }
+    if lease.state.len() > LEASE_STATE_BYTES_MAX {
+        let rule = format!("{} bytes, at most {LEASE_STATE_BYTES_MAX} are allowed", lease.state.len());
+        return Err(Invalid::field("lease.state", rule));
+    }
+    Ok(Lease {
+        partition: partition.clone(),
+        epoch: Epoch(lease.epoch),
+        nonce: within("lease.nonce", lease.nonce, TEXT_BYTES_MAX)?,
+        ttl,
+        state: lease.state,
+    })
+}
+
+pub(crate) fn holder_to_guest(holder: Holder) -> GuestHolder {
+    let Holder { host, boot_id, pid_namespace, pid, process_start, command } = holder;
+    GuestHolder { host, boot_id, pid_namespace, pid, process_start, command }
+}
+
+pub(crate) fn holder_from_guest(holder: GuestHolder) -> Holder {
+    let GuestHolder { host, boot_id, pid_namespace, pid, process_start, command } = holder;
+    Holder { host, boot_id, pid_namespace, pid, process_start, command }
+}
+
+/// Whole milliseconds; what does not fit is as good as for ever.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,107 @@
+//! Model extensions: methods of components behind the executor port.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use peat_core::ports::{Invocation, MethodError, MethodExecutor, MethodOutcome, RunData, RunLog};
+use tokio::sync::mpsc;
+
+use crate::bindings::model::{Model, types};
+use crate::call::Call;
+use crate::capabilities::data;
+use crate::capabilities::log::GuestLog;
+use crate::convert::lease::millis;
+use crate::convert::text::{line, message};
+use crate::grants::{Capability, ModelBinding};
+use crate::host::{ExtensionSource, Host};
+use crate::inspect::InspectedKind;
+use crate::state::Services;
+
+/// Executes the methods of one model extension. Every execution has an instance of its own.
+#[derive(Debug, Clone)]
+pub struct ModelExecutor {
+    host: Host,
+    source: ExtensionSource,
+    binding: ModelBinding,
+}
+
+impl ModelExecutor {
+    pub(crate) fn new(host: Host, source: ExtensionSource, binding: ModelBinding) -> Self {
+        Self { host, source, binding }
+    }
+
+    fn services(&self) -> Services {
+        let binding = self.binding.clone();
+        Services {
+            spool: binding.spool,
+            observer: binding.observer,
+            settings: binding.settings.to_string().into(),
+            files: Arc::new(binding.files),
+            preopen: binding.capabilities.contains(Capability::WasiFilesystem),
+            secrets: Arc::new(binding.secrets),
+            ..Services::none(self.host.options())
+        }
+    }
+
+    fn invocation(&self, invocation: &Invocation) -> types::Invocation {
+        let now = Duration::from_millis(self.host.options().clock.elapsed_ms());
+        types::Invocation {
+            run_id: invocation.run_id.to_string(),
+            model_id: invocation.model_id.to_string(),
+            model_name: invocation.model_name.to_string(),
+            model_type: invocation.model_type.to_string(),
+            method: invocation.method.to_string(),
+            model_arguments: invocation.model_arguments.to_string(),
+            arguments: invocation.arguments.to_string(),
+            deadline_elapsed_ms: millis(now.saturating_add(invocation.deadline)),
+        }
+    }
+}
+
+#[async_trait]
+impl MethodExecutor for ModelExecutor {
+    async fn execute(
+        &self,
+        invocation: &Invocation,
+        data: &dyn RunData,
+        log: &dyn RunLog,
+    ) -> Result<MethodOutcome, MethodError> {
+        let loaded = self.host.load_source(&self.source, InspectedKind::Models, &self.binding.capabilities).await?;
+        let limits = self.host.options().limits.clone();
+        let (client, server) = data::connection();
+        // Bounded by the limits of the log, which counts before it sends.
+        let (lines, mut written) = mpsc::unbounded_channel::<(String, String)>();
+        let sink = move |source: &str, text: &str| {
+            let _ = lines.send((source.to_owned(), text.to_owned()));
+        };
+        let call = Call {
+            loaded,
+            services: self.services(),
+            log: GuestLog::new(&limits, Box::new(sink)),
+            limits,
+            data: Some(client),
+            deadline: invocation.deadline,
+            name: "run",
+        };
+        let parameters = self.invocation(invocation);
+        let run = call.run(
+            |store, instance| Ok(Model::new(&mut *store, instance)?.peat_model_methods().func_run()),
+            move |_| Ok((parameters,)),
+            |_, (answer,)| Ok(answer),
+        );
+        let logging = async {
+            while let Some((source, text)) = written.recv().await {
+                log.line(&source, &text);
+            }
+        };
+        // All three end with the call: its store owns the other ends of both channels.
+        let (answer, (), ()) = tokio::join!(run, server.serve(data), logging);
+        match answer? {
+            Ok(outcome) => Ok(MethodOutcome { summary: line(&outcome.summary) }),
+            Err(failure) => {
+                Err(MethodError::Failed { message: message(&failure.message), transient: failure.transient })
+            }
+        }
+    }
+}
