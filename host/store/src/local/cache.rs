@@ -1,5 +1,8 @@
 //! What extensions may keep on this machine: bounded, least recently used goes first, may be gone at any time.
 
+use std::collections::BTreeSet;
+use std::sync::{MutexGuard, PoisonError};
+
 use peat_core::content::{self, SharedContent};
 use peat_core::ports::StoreError;
 use rusqlite::{OptionalExtension, Transaction};
@@ -12,37 +15,30 @@ use super::values::{digest_of, to_column};
 /// A content larger than this part of the cache would push out too much.
 const LARGEST_PART: u64 = 4;
 
-/// Uses of other keys before a use is written down again: reading should rarely write.
-const USES_UNNOTED: i64 = 64;
+/// Keys whose use is remembered until the next write: reading never writes. Further ones count as not used.
+const USES_REMEMBERED: usize = 1_024;
 
 /// Longest key, in bytes.
 const KEY_BYTES_MAX: usize = 1_024;
 
 impl Inner {
     pub(super) fn cached(&self, key: &str) -> Result<Option<SharedContent>, StoreError> {
-        let found = self.read(|connection| {
-            let sql = "SELECT digest, used + ?2 < (SELECT max(used) FROM cache) FROM cache WHERE key = ?1";
-            let row = connection
-                .query_row(sql, (key, USES_UNNOTED), |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, bool>(1)?)))
-                .optional()?;
-            row.map(|(digest, stale)| Ok((digest_of(&digest)?, stale))).transpose()
+        let digest = self.read(|connection| {
+            let sql = "SELECT digest FROM cache WHERE key = ?1";
+            let digest = connection.query_row(sql, [key], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+            digest.map(|digest| digest_of(&digest)).transpose()
         })?;
-        let Some((digest, stale)) = found else { return Ok(None) };
-        let content = match self.content(&digest) {
-            // A cache that is damaged is a cache that is empty.
-            Err(StoreError::Corrupt { .. }) => None,
-            other => other?,
-        };
-        if stale {
-            let touched = self.write(|transaction| {
-                let sql = "UPDATE cache SET used = (SELECT max(used) + 1 FROM cache) WHERE key = ?1";
-                Ok(transaction.execute(sql, [key])?)
-            });
-            if let Err(error) = touched {
-                tracing::debug!(%error, "a use of the cache was not written down");
-            }
+        let Some(digest) = digest else { return Ok(None) };
+        let mut used = self.used();
+        if used.len() < USES_REMEMBERED {
+            used.insert(key.to_owned());
         }
-        Ok(content)
+        drop(used);
+        match self.content(&digest) {
+            // A cache that is damaged is a cache that is empty.
+            Err(StoreError::Corrupt { .. }) => Ok(None),
+            other => other,
+        }
     }
 
     pub(super) fn cache(&self, key: &str, content: &SharedContent) -> Result<(), StoreError> {
@@ -57,6 +53,7 @@ impl Inner {
         let sound = matches!(self.content(&digest), Ok(Some(_)));
         let evicted = self.write(|transaction| {
             self.insert(transaction, &prepared, !sound)?;
+            self.write_down_uses(transaction)?;
             forget(transaction, key)?;
             let sql = "INSERT INTO cache (key, digest, size, used)
                        VALUES (?1, ?2, ?3, (SELECT coalesce(max(used), 0) + 1 FROM cache))";
@@ -65,6 +62,21 @@ impl Inner {
             evict(transaction, to_column("a cache of", most)?)
         })?;
         if evicted { self.collect_unreferenced().map(|_| ()) } else { Ok(()) }
+    }
+}
+
+impl Inner {
+    /// What was used since the last write counts as newer than all that was not.
+    pub(super) fn write_down_uses(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
+        for key in std::mem::take(&mut *self.used()) {
+            let sql = "UPDATE cache SET used = (SELECT max(used) + 1 FROM cache) WHERE key = ?1";
+            transaction.execute(sql, [key])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn used(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

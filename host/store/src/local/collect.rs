@@ -24,6 +24,9 @@ const BATCH: u32 = 128;
 impl Inner {
     pub(super) fn collect(&self) -> Result<u64, StoreError> {
         let swept = self.sweep(self.settings.leftover_age)?;
+        if !self.used().is_empty() {
+            self.write(|transaction| self.write_down_uses(transaction))?;
+        }
         Ok(swept + self.collect_unreferenced()?)
     }
 

@@ -24,7 +24,7 @@ pub(super) fn open(database: &Path, place: &Place) -> Result<Connection, StoreEr
     let mut connection = Connection::open_with_flags(database, flags).map_err(failed)?;
     connection.busy_timeout(place.busy_timeout).map_err(failed)?;
     distrust(&connection).map_err(failed)?;
-    schema::check(&connection, place)?;
+    schema::check(&mut connection, place)?;
     switch_to_log(&connection, place).map_err(failed)?;
     // FULL: an answered commit survives the machine, not just the process.
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;

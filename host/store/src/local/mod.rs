@@ -18,6 +18,7 @@ mod schema;
 mod spool;
 mod values;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -74,6 +75,8 @@ struct Inner {
     settings: StoreSettings,
     files: ContentFiles,
     connection: Mutex<Connection>,
+    /// Keys of the cache that were used and not yet written down as such.
+    used: Mutex<BTreeSet<String>>,
 }
 
 impl SqliteStore {
@@ -89,7 +92,7 @@ impl SqliteStore {
         let connection = connection::open(&place.database, &place)?;
         durability::sync_directory(&directory).map_err(of_directory)?;
         let connection = Mutex::new(connection);
-        let inner = Inner { place, settings, files, connection };
+        let inner = Inner { place, settings, files, connection, used: Mutex::default() };
         if let Err(error) = inner.sweep(inner.settings.leftover_age) {
             tracing::debug!(%error, "leftovers were not swept");
         }

@@ -108,7 +108,7 @@ pub(super) const FORMAT: u32 = STEPS.len() as u32;
 /// Brings the database to the newest format, in one transaction. A database of a newer peat or of another program is
 /// left as it is.
 pub(super) fn migrate(connection: &mut Connection, place: &Place) -> Result<(), StoreError> {
-    if format_of(connection, place)? == FORMAT {
+    if check(connection, place)? == FORMAT {
         return Ok(());
     }
     let failed = |error: rusqlite::Error| place.explain(Failure::Sqlite(error));
@@ -119,9 +119,12 @@ pub(super) fn migrate(connection: &mut Connection, place: &Place) -> Result<(), 
     transaction.commit().map_err(failed)
 }
 
-/// Refuses a database of a newer peat or of another program, before anything in it is changed.
-pub(super) fn check(connection: &Connection, place: &Place) -> Result<(), StoreError> {
-    format_of(connection, place).map(|_| ())
+/// The format of the database; 0 for an empty one. Refuses one of a newer peat or of another program, before anything in
+/// it is changed.
+pub(super) fn check(connection: &mut Connection, place: &Place) -> Result<u32, StoreError> {
+    let failed = |error: rusqlite::Error| place.explain(Failure::Sqlite(error));
+    // One snapshot: another process may be making the tables right now.
+    format_of(&connection.transaction().map_err(failed)?, place)
 }
 
 fn run_steps(transaction: &Transaction<'_>, found: u32) -> rusqlite::Result<()> {
@@ -132,8 +135,7 @@ fn run_steps(transaction: &Transaction<'_>, found: u32) -> rusqlite::Result<()> 
     transaction.pragma_update(None, "user_version", FORMAT)
 }
 
-/// The format of the database; 0 for an empty one.
-fn format_of(connection: &Connection, place: &Place) -> Result<u32, StoreError> {
+fn format_of(connection: &Transaction<'_>, place: &Place) -> Result<u32, StoreError> {
     let failed = |error: rusqlite::Error| place.explain(Failure::Sqlite(error));
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0)).map_err(failed);
     let (application, format) = (number("application_id")?, number("user_version")?);

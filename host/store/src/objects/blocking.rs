@@ -119,7 +119,9 @@ impl Private {
         let incoming = durability::open_or_create_in(&private, "incoming")?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).mode(0o666);
-        let clock = private.open_with(CLOCK_FILE, &options)?.into_std();
+        drop(private.open_with(CLOCK_FILE, &options)?);
+        // Setting the time to now needs no file open for writing, which would keep the file system from being remounted.
+        let clock = private.open(CLOCK_FILE)?.into_std();
         for leftover in leftovers(&incoming, LEFTOVER_AGE)? {
             let _ = incoming.remove_file(&leftover.name);
         }
