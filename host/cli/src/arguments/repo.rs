@@ -1,0 +1,21 @@
+//! `peat repo`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use peat_core::identifiers::NamespaceName;
+
+/// What can be asked of repositories.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RepoCommand {
+    /// Make a repository in a new or existing directory
+    #[command(after_help = "Example:\n  peat repo init inventory")]
+    Init {
+        /// Where
+        #[arg(default_value = ".", value_name = "DIR")]
+        directory: PathBuf,
+        /// The namespace of this repository in a shared datastore
+        #[arg(long, value_name = "NAME")]
+        namespace: Option<NamespaceName>,
+    },
+}

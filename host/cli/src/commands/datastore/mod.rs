@@ -1,0 +1,21 @@
+//! `peat datastore`.
+
+mod profile;
+mod setup;
+mod status;
+mod sync;
+mod verify;
+
+use crate::arguments::DatastoreCommand;
+use crate::composition::Context;
+use crate::failure::Failure;
+use crate::rendering::Answer;
+
+pub(super) fn dispatch(context: &Context, command: DatastoreCommand) -> Result<Answer, Failure> {
+    match command {
+        DatastoreCommand::Setup(arguments) => setup::setup(context, &arguments),
+        DatastoreCommand::Status => status::status(context),
+        DatastoreCommand::Verify => verify::verify(context),
+        DatastoreCommand::Sync { lock_timeout } => sync::sync(context, lock_timeout),
+    }
+}

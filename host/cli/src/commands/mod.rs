@@ -1,0 +1,29 @@
+//! One file a command: from arguments to an [`Answer`]. Nothing is printed here.
+
+mod completions;
+mod data;
+mod datastore;
+mod extension;
+mod model;
+mod repo;
+mod run;
+mod version;
+
+use crate::arguments::Command;
+use crate::composition::Context;
+use crate::failure::Failure;
+use crate::rendering::Answer;
+
+/// Does what was asked.
+pub(crate) fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure> {
+    match command {
+        Command::Repo(command) => repo::dispatch(context, command),
+        Command::Model(command) => model::dispatch(context, command),
+        Command::Data(command) => data::dispatch(context, command),
+        Command::Run(command) => run::dispatch(context, command),
+        Command::Datastore(command) => datastore::dispatch(context, command),
+        Command::Extension(command) => extension::dispatch(context, command),
+        Command::Completions { shell } => Ok(completions::print(shell)),
+        Command::Version => Ok(version::show()),
+    }
+}

@@ -1,0 +1,39 @@
+//! `peat run logs`.
+
+use peat_core::content::{SharedContent, in_memory, read_all};
+use peat_core::hold::unless_interrupted;
+use peat_core::identifiers::{DataName, RunId};
+use peat_core::run::LOG_BYTES_MAX;
+use serde_json::json;
+
+use super::{item, unknown};
+use crate::composition::{Context, Session, run_async};
+use crate::failure::Failure;
+use crate::rendering::{Answer, Page};
+
+/// Largest log that is read, in bytes: what a run may keep, and the note about what it did not.
+const LOG_READ_BYTES_MAX: u64 = LOG_BYTES_MAX + 64 * 1024;
+
+/// Prints the log of a run. A run that logged nothing has an empty log.
+pub(super) fn logs(context: &Context, run: &RunId) -> Result<Answer, Failure> {
+    let session = Session::open(context, context.repository()?)?;
+    item(&session, &DataName::run_record(run))?.ok_or_else(|| unknown(run))?;
+    let content: SharedContent = match item(&session, &DataName::run_log(run))? {
+        None => in_memory(Vec::new()),
+        Some(stored) => run_async(async |interrupt| {
+            unless_interrupted(&interrupt, session.content(&stored)).await.unwrap_or(Err(Failure::Interrupted))
+        })?,
+    };
+    drop(session);
+    let mut page = Page::default();
+    if content.size() == 0 {
+        page.hint("this run logged nothing");
+    }
+    let mut json = json!({ "run": run });
+    if context.screen.is_json() {
+        let bytes = read_all(&*content, LOG_READ_BYTES_MAX)
+            .map_err(|error| Failure::Corrupt(format!("the log of run {run} cannot be read: {error}")))?;
+        json["log"] = json!(String::from_utf8_lossy(&bytes));
+    }
+    Ok(Answer::new(json, page).with_content(content, false))
+}

@@ -1,0 +1,151 @@
+//! Components: the one place of this crate that talks to `peat-wasm`.
+//!
+//! Making [`Components`] costs nothing: the engine comes with the first guest that runs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use peat_core::identifiers::GrantName;
+use peat_core::metadata::Metadata;
+use peat_core::ports::{Datastore, ExtensionError, MethodExecutor, ObjectStore, Observer, Spool};
+use peat_core::repository::ExtensionGrants;
+use peat_store::{ProcessIdentity, SqliteStore, SystemClock, SystemRandom};
+use peat_wasm::{
+    Capability, DatastoreBinding, ExtensionSource, GrantedCapabilities, Host, HostOptions, Limits, ModelBinding,
+};
+use serde_json::Value;
+
+use super::{Home, Installed, Repository};
+use crate::failure::Failure;
+
+/// Largest component that is read, in bytes.
+pub(crate) const COMPONENT_BYTES_MAX: u64 = peat_wasm::COMPONENT_BYTES_MAX as u64;
+
+/// What runs guests.
+#[derive(Debug)]
+pub(crate) struct Components {
+    host: Host,
+}
+
+/// What a datastore extension is given.
+#[derive(Clone)]
+pub(crate) struct DatastoreParts {
+    /// Its settings, validated.
+    pub(crate) settings: Value,
+    /// The directory it keeps things in, when it wants one.
+    pub(crate) directory: Option<Arc<dyn ObjectStore>>,
+    /// What this machine remembers of it.
+    pub(crate) store: Arc<SqliteStore>,
+    /// Who this process is.
+    pub(crate) identity: Arc<ProcessIdentity>,
+    /// Who watches.
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+impl Components {
+    /// No engine, no file.
+    pub(crate) fn new(home: &Home) -> Self {
+        let options = HostOptions {
+            cache_dir: home.cache(),
+            key_file: home.key_file(),
+            limits: Limits::default(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+        };
+        Self { host: Host::new(options) }
+    }
+
+    /// Reads what a component says of itself, whatever is granted. Makes no engine.
+    pub(crate) fn metadata(&self, name: &str, bytes: &[u8]) -> Result<Metadata, ExtensionError> {
+        let all = Capability::ALL.into_iter().collect();
+        Ok(self.host.inspect(name, bytes, &all)?.metadata)
+    }
+
+    /// Checks a component as an extension with these grants: metadata, imports, and the types of all it exports, for
+    /// which it is compiled and loaded once.
+    pub(crate) async fn check(&self, file: &str, bytes: Vec<u8>, grants: &ExtensionGrants) -> Result<(), Failure> {
+        let capabilities = capabilities(&self.metadata(file, &bytes)?, grants);
+        let inspected = self.host.inspect(file, &bytes, &capabilities)?;
+        Ok(self.host.typecheck(bytes, &inspected, &capabilities).await?)
+    }
+
+    /// The executor of a model extension's methods.
+    pub(crate) fn executor(
+        &self,
+        installed: &Installed,
+        repository: &Repository,
+        spool: Arc<dyn Spool>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Arc<dyn MethodExecutor>, Failure> {
+        let grants = repository.grants(&installed.locked.name);
+        let binding = ModelBinding {
+            capabilities: capabilities(&installed.metadata, &grants),
+            settings: Value::Object(serde_json::Map::new()),
+            files: granted_directories(repository, &grants),
+            secrets: granted_secrets(&grants)?,
+            spool,
+            observer,
+        };
+        Ok(Arc::new(self.host.model_executor(source(installed), binding)))
+    }
+
+    /// A datastore extension, bound to the repository's namespace.
+    pub(crate) async fn datastore(
+        &self,
+        installed: &Installed,
+        repository: &Repository,
+        parts: DatastoreParts,
+    ) -> Result<Arc<dyn Datastore>, Failure> {
+        let grants = repository.grants(&installed.locked.name);
+        let binding = DatastoreBinding {
+            namespace: repository.namespace().clone(),
+            capabilities: capabilities(&installed.metadata, &grants),
+            settings: parts.settings,
+            directory: parts.directory,
+            bucket: None,
+            secrets: granted_secrets(&grants)?,
+            replica: parts.store.clone(),
+            spool: parts.store,
+            identity: parts.identity,
+            observer: parts.observer,
+        };
+        Ok(Arc::new(self.host.datastore(source(installed), binding).await?))
+    }
+}
+
+fn source(installed: &Installed) -> ExtensionSource {
+    ExtensionSource {
+        name: installed.locked.name.clone(),
+        path: installed.path.clone(),
+        digest: installed.locked.digest,
+        metadata: Arc::new(installed.metadata.clone()),
+    }
+}
+
+/// What an extension may import: what it wants, where the operator gave it something. A datastore's directory comes with
+/// its settings.
+fn capabilities(metadata: &Metadata, grants: &ExtensionGrants) -> GrantedCapabilities {
+    let granted = |capability: &Capability| match capability {
+        Capability::Files | Capability::WasiFilesystem => !grants.files.is_empty(),
+        Capability::Secrets => !grants.secrets.is_empty(),
+        Capability::Directory => true,
+        Capability::Bucket => false,
+    };
+    metadata.wants.iter().filter_map(|want| want.capability.parse().ok()).filter(granted).collect()
+}
+
+fn granted_directories(repository: &Repository, grants: &ExtensionGrants) -> BTreeMap<GrantName, PathBuf> {
+    grants.files.iter().map(|(name, directory)| (name.clone(), repository.resolve(directory))).collect()
+}
+
+fn granted_secrets(grants: &ExtensionGrants) -> Result<BTreeMap<GrantName, String>, Failure> {
+    let value = |(name, variable): (&GrantName, &String)| match std::env::var(variable) {
+        Ok(value) => Ok((name.clone(), value)),
+        Err(_) => Err(Failure::InvalidInput(format!(
+            "the secret {name} is granted from the environment variable {variable}, which is not set to text; set it, \
+             or change grants in peat.yaml"
+        ))),
+    };
+    grants.secrets.iter().map(value).collect()
+}

@@ -1,0 +1,51 @@
+//! The places of this machine: PEAT_HOME and PEAT_CACHE_DIR.
+
+use std::path::PathBuf;
+
+use peat_core::digest::Digest;
+use peat_core::identifiers::RepositoryId;
+
+use super::file_access::create_private_directory;
+use crate::environment::Environment;
+use crate::failure::Failure;
+
+/// Where things lie on this machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    home: PathBuf,
+    cache: PathBuf,
+}
+
+impl Home {
+    /// By the environment. Touches nothing.
+    pub(crate) fn new(environment: &Environment) -> Result<Self, Failure> {
+        Ok(Self { home: environment.home()?, cache: environment.cache()? })
+    }
+
+    /// The component with this digest, installed or not.
+    pub(crate) fn component(&self, digest: &Digest) -> PathBuf {
+        self.home.join("extensions").join(format!("{digest}.wasm"))
+    }
+
+    /// Creates the directory of installed components.
+    pub(crate) fn create_extensions(&self) -> Result<PathBuf, Failure> {
+        let directory = self.home.join("extensions");
+        create_private_directory(&directory)?;
+        Ok(directory)
+    }
+
+    /// The local store of a repository for one datastore.
+    pub(crate) fn store(&self, repository: &RepositoryId, key: &str) -> PathBuf {
+        self.home.join("repositories").join(repository.as_str()).join(key)
+    }
+
+    /// Compiled artifacts.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.cache.clone()
+    }
+
+    /// The key that authenticates compiled artifacts; outside the cache on purpose.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.home.join("artifact-key")
+    }
+}

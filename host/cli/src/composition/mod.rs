@@ -1,0 +1,62 @@
+//! Putting Peat together for one command: environment, repository, extensions, stores. Everything is lazy: a command that
+//! needs no component, no store or no runtime makes none.
+
+mod catalogue;
+mod command_line;
+mod components;
+mod config_text;
+mod datastore;
+mod extension_index;
+mod file_access;
+mod grants;
+mod home;
+mod installation;
+mod models;
+mod nearest;
+mod repository;
+mod session;
+mod signals;
+
+use std::path::PathBuf;
+
+pub(crate) use catalogue::{Catalogue, CatalogueEntry, Provider};
+pub(crate) use command_line::command_line;
+pub(crate) use components::{COMPONENT_BYTES_MAX, Components};
+pub(crate) use datastore::{DatastoreChoice, resolve_settings};
+pub(crate) use file_access::{create_private_directory, read_bounded, read_text_if_there, write_atomically, write_new};
+pub(crate) use grants::{add_grants, lacking};
+pub(crate) use home::Home;
+pub(crate) use installation::{Extensions, Installed};
+pub(crate) use models::{MODELS_DIRECTORY, ModelFile, Models};
+pub(crate) use nearest::nearest;
+pub(crate) use repository::{CONFIG_FILE, Repository, STATE_DIRECTORY};
+pub(crate) use session::{Session, new_id, run_async};
+
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::rendering::Screen;
+
+/// What every command starts from.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// Where warnings and progress go.
+    pub(crate) screen: Screen,
+    /// The environment.
+    pub(crate) environment: Environment,
+    /// `--repo`.
+    pub(crate) chosen: Option<PathBuf>,
+    /// What runs, for people who wait for it: no values, which may be secret.
+    pub(crate) command: String,
+}
+
+impl Context {
+    /// Finds and reads the repository.
+    pub(crate) fn repository(&self) -> Result<Repository, Failure> {
+        Repository::open(self.chosen.as_deref(), &self.environment)
+    }
+
+    /// The places of this machine.
+    pub(crate) fn home(&self) -> Result<Home, Failure> {
+        Home::new(&self.environment)
+    }
+}

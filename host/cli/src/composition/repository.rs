@@ -1,0 +1,134 @@
+//! The repository: found upwards from where the user stands, its files read strictly.
+
+use std::path::{Path, PathBuf};
+
+use peat_core::identifiers::{ExtensionName, NamespaceName};
+use peat_core::repository::{
+    DOCUMENT_BYTES_MAX, DatastoreConfig, ExtensionGrants, LockFile, RepositoryConfig, SharedDatastore,
+};
+
+use super::file_access::{read_text_if_there, write_atomically};
+use super::models::Models;
+use crate::environment::Environment;
+use crate::failure::Failure;
+
+/// The file that makes a directory a repository.
+pub(crate) const CONFIG_FILE: &str = "peat.yaml";
+
+/// The extensions of the repository.
+const LOCK_FILE: &str = "peat.lock";
+
+/// What can be made again; ignored by git.
+pub(crate) const STATE_DIRECTORY: &str = ".peat";
+
+/// A repository as its files say.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    /// The directory of `peat.yaml`, absolute.
+    pub(crate) root: PathBuf,
+    /// `peat.yaml`, with what the environment overrides.
+    pub(crate) config: RepositoryConfig,
+    /// `peat.lock`.
+    pub(crate) lock: LockFile,
+    config_text: String,
+}
+
+impl Repository {
+    /// Finds and reads the repository at or above `chosen`, PEAT_REPO or the current directory.
+    pub(crate) fn open(chosen: Option<&Path>, environment: &Environment) -> Result<Self, Failure> {
+        let start = chosen.or(environment.repository.as_deref()).unwrap_or(Path::new("."));
+        let start = std::path::absolute(start).and_then(|start| start.canonicalize());
+        let start = start.map_err(|error| {
+            let shown = chosen.or(environment.repository.as_deref()).unwrap_or(Path::new(".")).display().to_string();
+            Failure::NotFound(format!("there is no directory {shown}: {error}"))
+        })?;
+        let root = start.ancestors().find(|directory| directory.join(CONFIG_FILE).is_file()).ok_or_else(|| {
+            Failure::NotFound(format!(
+                "there is no {CONFIG_FILE} in {} or above it; make a repository with `peat repo init`, or choose one \
+                 with --repo or PEAT_REPO",
+                start.display()
+            ))
+        })?;
+        Self::read(root, environment)
+    }
+
+    fn read(root: &Path, environment: &Environment) -> Result<Self, Failure> {
+        let limit = DOCUMENT_BYTES_MAX as u64;
+        let config_path = root.join(CONFIG_FILE);
+        let config_text = read_text_if_there(&config_path, limit)?.unwrap_or_default();
+        let mut config = RepositoryConfig::parse(CONFIG_FILE, &config_text)?;
+        if let Some(datastore) = &environment.datastore {
+            config.datastore = datastore.clone();
+        }
+        if let Some(namespace) = &environment.namespace {
+            config.namespace = namespace.clone();
+        }
+        if let Some(lock_timeout) = environment.lock_timeout {
+            config.lock_timeout = lock_timeout;
+        }
+        let lock = match read_text_if_there(&root.join(LOCK_FILE), limit)? {
+            Some(text) => LockFile::parse(LOCK_FILE, &text)?,
+            None => LockFile::default(),
+        };
+        Ok(Self { root: root.to_owned(), config, lock, config_text })
+    }
+
+    /// Reads `models/*.yaml`.
+    pub(crate) fn models(&self) -> Result<Models, Failure> {
+        Models::read(&self.root)
+    }
+
+    /// What the operator granted an extension.
+    pub(crate) fn grants(&self, extension: &ExtensionName) -> ExtensionGrants {
+        self.config.grants.get(extension).cloned().unwrap_or_default()
+    }
+
+    /// The shared datastore; none for `local`.
+    pub(crate) fn shared_datastore(&self) -> Option<&SharedDatastore> {
+        self.config.datastore.shared()
+    }
+
+    /// The namespace in a shared datastore.
+    pub(crate) fn namespace(&self) -> &NamespaceName {
+        &self.config.namespace
+    }
+
+    /// A path of the user inside the configuration: relative ones are relative to the repository.
+    pub(crate) fn resolve(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// Writes the grants into `peat.yaml`, unless they are there already.
+    pub(crate) fn write_grants(
+        &mut self,
+        grants: &std::collections::BTreeMap<ExtensionName, ExtensionGrants>,
+    ) -> Result<(), Failure> {
+        if self.config.grants == *grants {
+            return Ok(());
+        }
+        let text = super::config_text::with_grants(CONFIG_FILE, &self.config_text, grants)?;
+        self.write_config(text)?;
+        self.config.grants = grants.clone();
+        Ok(())
+    }
+
+    /// Writes the datastore into `peat.yaml`; none chooses `local`.
+    pub(crate) fn write_datastore(&mut self, shared: Option<&SharedDatastore>) -> Result<(), Failure> {
+        let text = super::config_text::with_datastore(CONFIG_FILE, &self.config_text, shared)?;
+        self.write_config(text)?;
+        self.config.datastore =
+            shared.map_or_else(DatastoreConfig::default, |shared| DatastoreConfig::Shared(shared.clone()));
+        Ok(())
+    }
+
+    /// Writes `peat.lock`.
+    pub(crate) fn write_lock(&self) -> Result<(), Failure> {
+        write_atomically(&self.root.join(LOCK_FILE), self.lock.to_text().as_bytes())
+    }
+
+    fn write_config(&mut self, text: String) -> Result<(), Failure> {
+        write_atomically(&self.root.join(CONFIG_FILE), text.as_bytes())?;
+        self.config_text = text;
+        Ok(())
+    }
+}

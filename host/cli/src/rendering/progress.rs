@@ -1,0 +1,122 @@
+//! Progress on stderr: appears when a command takes more than a moment, and only on a terminal.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use peat_core::ports::{Observer, Progress, ProgressUnit};
+
+use super::plain_text::one_line;
+use super::{Screen, short_size};
+
+/// A command that ends sooner shows no progress.
+const QUIET_TICKS: u32 = 10;
+
+/// Time between two drawings: ten a second look smooth and cost nothing.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Shows progress until it is dropped.
+#[derive(Debug)]
+pub(crate) struct ProgressDisplay {
+    screen: Screen,
+    shared: Arc<Shared>,
+    drawer: Option<thread::JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    latest: Mutex<Option<Progress>>,
+    warnings: Mutex<Vec<String>>,
+    finished: AtomicBool,
+}
+
+impl ProgressDisplay {
+    /// Starts; draws nothing where stderr is not a terminal.
+    pub(crate) fn start(screen: Screen) -> Self {
+        let shared = Arc::new(Shared::default());
+        let drawer = screen.shows_progress().then(|| {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new().name("progress".to_owned()).spawn(move || draw(screen, &shared)).ok()
+        });
+        Self { screen, shared, drawer: drawer.flatten() }
+    }
+}
+
+impl Observer for ProgressDisplay {
+    fn progress(&self, progress: Progress) {
+        tracing::debug!(message = progress.message, done = progress.done, total = progress.total, "progress");
+        *self.shared.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+    }
+
+    fn warn(&self, message: &str) {
+        match &self.drawer {
+            // A line in the middle of a drawing would tear it: the drawer prints it above.
+            Some(_) => self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned()),
+            None => self.screen.warn(message),
+        }
+    }
+}
+
+impl Drop for ProgressDisplay {
+    fn drop(&mut self) {
+        self.shared.finished.store(true, Ordering::Release);
+        if let Some(drawer) = self.drawer.take() {
+            drawer.thread().unpark();
+            let _ = drawer.join();
+        }
+    }
+}
+
+fn draw(screen: Screen, shared: &Shared) {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    bar.set_style(style);
+    let mut tick = 0_u32;
+    loop {
+        let finished = shared.finished.load(Ordering::Acquire);
+        let warnings = std::mem::take(&mut *shared.warnings.lock().unwrap_or_else(PoisonError::into_inner));
+        for warning in warnings {
+            bar.suspend(|| screen.warn(&warning));
+        }
+        if finished {
+            break;
+        }
+        if tick >= QUIET_TICKS {
+            let latest = shared.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            bar.set_message(latest.as_ref().map_or_else(|| "working".to_owned(), describe));
+            bar.tick();
+        }
+        tick = tick.saturating_add(1);
+        thread::park_timeout(TICK);
+    }
+    bar.finish_and_clear();
+}
+
+fn describe(progress: &Progress) -> String {
+    let count = |number: u64| match progress.unit {
+        ProgressUnit::Items => number.to_string(),
+        ProgressUnit::Bytes => short_size(number),
+    };
+    let message = one_line(&progress.message);
+    match progress.total {
+        Some(total) => format!("{message} {} of {}", count(progress.done), count(total)),
+        None if progress.done > 0 => format!("{message} {}", count(progress.done)),
+        None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_counts_in_its_unit() {
+        let mut progress =
+            Progress { message: "fetching".to_owned(), done: 2048, total: Some(4096), unit: ProgressUnit::Bytes };
+        assert_eq!(describe(&progress), "fetching 2.0 KiB of 4.0 KiB");
+        progress = Progress { done: 0, total: None, unit: ProgressUnit::Items, ..progress };
+        assert_eq!(describe(&progress), "fetching");
+    }
+}
