@@ -39,16 +39,16 @@ pub(crate) fn run() -> Result<ExitCode> {
         std::fs::remove_dir_all(&scratch)?;
     }
     let component = |name: &str| {
-        let guest = built.iter().find(|guest| guest.path.file_stem().is_some_and(|stem| stem == name));
-        guest.map(|guest| guest.path.clone()).with_context(|| format!("no component {name}.wasm was built"))
+        let guest = built.iter().find(|guest| guest.name == name);
+        guest.map(|guest| guest.path.clone()).with_context(|| format!("no component {name} was built"))
     };
 
     let empty = Subject::new(&scratch.join("empty"))?;
     let many = Subject::new(&scratch.join("many"))?;
-    many.install_copies(&component("text")?, EXTENSIONS)?;
+    many.install_copies(&component("example-text")?, EXTENSIONS)?;
     let method = Subject::new(&scratch.join("method"))?;
-    method.install(&component("well-behaved")?)?;
-    method.peat(&["model", "create", "subject", "--type", "@test/well-behaved"])?;
+    method.install(&component("test-empty")?)?;
+    method.peat(&["model", "create", "subject", "--type", "@test/empty"])?;
     let run = ["model", "method", "run", "subject", "nothing"];
 
     let search = format!("model type search, {EXTENSIONS} extensions");

@@ -15,8 +15,8 @@ use anyhow::{Context, Result, ensure};
 use crate::{guests, process, workspace};
 use machine::Machine;
 
-/// The extensions of the demo, by the file names of their components.
-const EXTENSIONS: [&str; 3] = ["lockfile", "text", "directory"];
+/// The extensions of the demo, by the names of their crates.
+const EXTENSIONS: [&str; 3] = ["example-lockfile", "example-text", "peat-directory"];
 
 /// The model whose data goes round, and its method.
 const MODEL: &str = "dependencies";
@@ -72,7 +72,7 @@ fn on_the_embedded_datastore(first: &Machine, components: &[PathBuf]) -> Result<
         add.push(format!("extensions/{}", name.to_string_lossy()));
     }
     add.push("--grant".to_owned());
-    add.push(format!("files:project={}", workspace::root().display()));
+    add.push(format!("files:source={}", workspace::root().display()));
     first.peat(&add)?;
     first.peat(&["model", "list"])?;
     say(
@@ -116,8 +116,8 @@ fn on_a_second_machine(first: &Machine, second: &Machine, scratch: &Path) -> Res
 
 fn components(built: &[guests::BuiltGuest]) -> Result<Vec<PathBuf>> {
     let of = |name: &str| {
-        let guest = built.iter().find(|guest| guest.path.file_stem().is_some_and(|stem| stem == name));
-        guest.map(|guest| guest.path.clone()).with_context(|| format!("no component {name}.wasm was built"))
+        let guest = built.iter().find(|guest| guest.name == name);
+        guest.map(|guest| guest.path.clone()).with_context(|| format!("no component {name} was built"))
     };
     EXTENSIONS.into_iter().map(of).collect()
 }

@@ -120,7 +120,7 @@ impl Checkout {
     /// Installs `@peat/directory` and chooses it as the datastore.
     #[track_caller]
     pub fn share_through(&self, directory: &Path) {
-        self.install("directory", &[]);
+        self.install("peat-directory", &[]);
         let setting = format!("path={}", directory.display());
         self.peat(&["datastore", "setup", "@peat/directory", "--setting", &setting]).ok();
     }

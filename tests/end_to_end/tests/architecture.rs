@@ -1,6 +1,8 @@
 //! The rules of ARCHITECTURE.md that a machine can check: who depends on whom, who names wasmtime, how long files are and
 //! what lies at the top of the project.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something it counts on is not so")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,11 +19,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("host/store", &["host/core"]),
     ("host/cli", &["host/core", "host/wasm", "host/store"]),
     ("extensions/sdk", &[]),
-    ("extensions/chain", &[]),
+    ("extensions/chain", &["extensions/sdk"]),
     ("extensions/directory", &["extensions/sdk", "extensions/chain"]),
     ("examples/extensions/lockfile", &["extensions/sdk"]),
     ("examples/extensions/text", &["extensions/sdk"]),
-    ("tests/guests", &["extensions/sdk"]),
     ("xtask", &[]),
 ];
 
@@ -69,6 +70,7 @@ fn the_rule_of_dependencies_can_be_broken() {
     assert!(!allowed("host/store", "host/wasm"));
     assert!(!allowed("extensions/chain", "host/core"));
     assert!(!allowed("a/new/member", "host/core"), "a new member has to be given its place");
+    assert!(!allowed("tests/guests/empty", "host/core"));
     assert!(allowed("tests/conformance", "host/wasm"));
 }
 
@@ -133,8 +135,14 @@ fn allowed(member: &str, dependency: &str) -> bool {
     let entry = ALLOWED.iter().find(|(name, _)| *name == member);
     match entry {
         Some((_, allowed)) => allowed.contains(&dependency),
+        None if is_guest(member) => dependency == "extensions/sdk" || is_guest(dependency),
         None => member.starts_with("tests/"),
     }
+}
+
+/// Guests of the tests are extensions: what they could do with the host's crates, no author can.
+fn is_guest(member: &str) -> bool {
+    member == "tests/guests" || member.starts_with("tests/guests/")
 }
 
 fn names_wasmtime(line: &str) -> bool {

@@ -54,7 +54,7 @@ impl Subject {
         for some in files.chunks(ADDED_AT_ONCE) {
             let mut arguments = vec!["extension", "add"];
             arguments.extend(some.iter().map(String::as_str));
-            arguments.extend(["--grant", "files:project=."]);
+            arguments.extend(["--grant", "files:source=."]);
             self.peat(&arguments)?;
         }
         Ok(())
