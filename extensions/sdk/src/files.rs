@@ -23,7 +23,8 @@ impl Folder {
     /// The file at `path` as text; `corrupt` when it is not UTF-8, `exhausted` above [`TEXT_BYTES_MAX`].
     pub async fn read_text(&self, path: &str) -> Result<String, Error> {
         let blob = self.read(path.to_owned()).await?;
-        let bytes = content::read(&blob, TEXT_BYTES_MAX).await.map_err(|error| Error { subject: path.into(), ..error })?;
+        let bytes =
+            content::read(&blob, TEXT_BYTES_MAX).await.map_err(|error| Error { subject: path.into(), ..error })?;
         String::from_utf8(bytes).map_err(|error| Error::corrupt(path, format!("{path} is not UTF-8 text: {error}")))
     }
 }

@@ -208,6 +208,7 @@ macro_rules! export_model {
         }
 
         #[doc(hidden)]
+        #[allow(dead_code)]
         struct __PeatModel;
 
         impl $crate::bindings::model::exports::peat::model::methods::Guest for __PeatModel {
@@ -223,6 +224,8 @@ macro_rules! export_model {
             }
         }
 
+        // The names of exports are no names for a native linker.
+        #[cfg(target_arch = "wasm32")]
         $crate::bindings::model::export_model_bindings!(__PeatModel with_types_in $crate::bindings::model);
     };
 }
