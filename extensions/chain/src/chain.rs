@@ -135,11 +135,12 @@ impl<W: World> Chain<W> {
         root.set_nonce(nonce.clone());
         let bytes = root.encode();
         if bytes.len() > HEAD_BYTES_MAX {
-            let message = format!("the head {key} would have {} bytes, more than {HEAD_BYTES_MAX} allowed", bytes.len());
+            let message =
+                format!("the head {key} would have {} bytes, more than {HEAD_BYTES_MAX} allowed", bytes.len());
             return Err(Error::new(ErrorKind::Exhausted, key, message));
         }
         let condition = etag.map_or(Condition::Absent, |etag| Condition::Matches(etag.to_owned()));
-        let blob = self.world.blob(&bytes)?;
+        let blob = self.world.blob(&bytes).await?;
         match self.world.put(&key, &blob, condition).await {
             Ok(etag) => {
                 self.keep_root(address, &etag, &bytes).await;

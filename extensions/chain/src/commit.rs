@@ -8,14 +8,16 @@ use crate::chain::{Chain, Reading, Swap};
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::{CommitRecord, Head, Next};
 use crate::index::Segments;
+use crate::keys;
 use crate::known::Known;
-use crate::lease::{Obstacle, check_state, described, holds, lease_gone, lease_lost, lease_of, lease_snapshot, sealed_error};
+use crate::lease::{
+    Obstacle, check_state, described, holds, lease_gone, lease_lost, lease_of, lease_snapshot, sealed_error,
+};
 use crate::limits::{COMMIT_ATTEMPTS_MAX, COMMIT_ENTRIES_MAX, COMMITS_REMEMBERED};
 use crate::ports::{Blob, World};
 use crate::record::{EntryRecord, Place, Reason, Record, description_fault};
 use crate::root::{Address, Root, Snapshot};
 use crate::types::{Entry, NewEntry, PushRequest, Receipt, VersionReference};
-use crate::keys;
 
 /// A head with a commit in it, not yet written.
 #[derive(Debug)]
@@ -223,7 +225,8 @@ impl<W: World> Chain<W> {
             return Ok(None);
         };
         let records = self.records_of(address, segments, head, &first.description.name, false).await?;
-        let same = records.values().filter_map(Record::entry).find(|entry| entry.to_entry().description == first.description);
+        let same =
+            records.values().filter_map(Record::entry).find(|entry| entry.to_entry().description == first.description);
         Ok(same.map(|entry| CommitRecord { id: request.commit_id.clone(), sequence: entry.sequence }))
     }
 

@@ -79,10 +79,11 @@ impl<W: World> Chain<W> {
             }
         }
         let goes_on = (position.unit < units).then_some(position);
-        let removed = unique(told.iter().filter(|record| record.entry().is_none()).map(|record| VersionReference {
-            name: record.name().to_owned(),
-            version: record.version(),
-        }));
+        let removed = unique(
+            told.iter()
+                .filter(|record| record.entry().is_none())
+                .map(|record| VersionReference { name: record.name().to_owned(), version: record.version() }),
+        );
         let entries: Vec<&EntryRecord> = told.iter().filter_map(Record::entry).collect();
         let entries = self.with_content(address, &entries, with_content).await?;
         let continues = goes_on.is_some();
@@ -143,7 +144,7 @@ impl<W: World> Chain<W> {
         for (index, record) in entries.iter().enumerate() {
             let entry = record.to_entry();
             let content = match &record.place {
-                Place::Inline(bytes) => Some(self.world.blob(bytes)?),
+                Place::Inline(bytes) => Some(self.world.blob(bytes).await?),
                 _ => None,
             };
             if content.is_none() && all {

@@ -31,7 +31,9 @@ impl<W: World> Chain<W> {
             let place = keys::check_partition(&want.partition).map(|()| Place::parse(&want.location));
             match place {
                 Err(error) => answers[index] = Some(Err(error)),
-                Ok(None) => answers[index] = Some(Err(Error::input(want.name.clone(), "its location is not known here"))),
+                Ok(None) => {
+                    answers[index] = Some(Err(Error::input(want.name.clone(), "its location is not known here")))
+                }
                 Ok(Some(Place::Inline(_))) => inline.entry(&want.partition).or_default().push(index),
                 Ok(Some(Place::Object { id })) => objects.push((index, keys::object(namespace, &want.partition, &id))),
                 Ok(Some(Place::Pack { id, offset })) => packs
@@ -45,9 +47,9 @@ impl<W: World> Chain<W> {
             self.fetch_inlined(address, wanted, indexes)
         }));
         let packed = stream::iter(packs.iter().map(|(key, parts)| self.fetch_pack(key, parts))).buffered(CONCURRENCY);
-        let single = stream::iter(objects.iter().map(|(index, key)| self.fetch_object(*index, key))).buffered(CONCURRENCY);
-        let (inlined, packed, single) =
-            futures::join!(inlined, packed.collect::<Vec<_>>(), single.collect::<Vec<_>>());
+        let single =
+            stream::iter(objects.iter().map(|(index, key)| self.fetch_object(*index, key))).buffered(CONCURRENCY);
+        let (inlined, packed, single) = futures::join!(inlined, packed.collect::<Vec<_>>(), single.collect::<Vec<_>>());
         for (index, answer) in inlined.into_iter().flatten().chain(packed.into_iter().flatten()).chain(single) {
             answers[index] = Some(answer.and_then(|blob| checked_size(blob, &wanted[index])));
         }
@@ -102,7 +104,7 @@ impl<W: World> Chain<W> {
             };
             let answer = match place {
                 None => Err(absent(address, &want.name)),
-                Some(Place::Inline(bytes)) => self.world.blob(&bytes),
+                Some(Place::Inline(bytes)) => self.world.blob(&bytes).await,
                 Some(Place::Object { id }) => {
                     self.fetch_object(*index, &keys::object(address.namespace, address.partition, &id)).await.1
                 }
@@ -132,6 +134,7 @@ fn checked_size<B: Blob>(blob: B, wanted: &Wanted) -> Result<B> {
     if blob.size() == wanted.size {
         return Ok(blob);
     }
-    let what = format!("{} bytes instead of {} of {} version {}", blob.size(), wanted.size, wanted.name, wanted.version);
+    let what =
+        format!("{} bytes instead of {} of {} version {}", blob.size(), wanted.size, wanted.name, wanted.version);
     Err(Error::corrupt(&wanted.location, what))
 }

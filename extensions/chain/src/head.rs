@@ -198,7 +198,8 @@ impl Head {
         if self.nonce.len() > IDENTITY_BYTES_MAX || !keys::is_identity(&self.lineage) {
             return Some("its nonce or lineage is not valid".to_owned());
         }
-        if self.commits.len() > COMMITS_REMEMBERED || self.commits.iter().any(|commit| commit.sequence > self.sequence) {
+        if self.commits.len() > COMMITS_REMEMBERED || self.commits.iter().any(|commit| commit.sequence > self.sequence)
+        {
             return Some("its list of commits is not valid".to_owned());
         }
         if let Some(fault) = self.lease.as_ref().and_then(LeaseRecord::fault) {

@@ -3,7 +3,7 @@
 
 use crate::chain::{Chain, Reading, Swap, join_state, split_state};
 use crate::error::{Error, ErrorKind, Result};
-use crate::head::{LeaseRecord, Next};
+use crate::head::LeaseRecord;
 use crate::keys;
 use crate::limits::{
     ACQUIRE_PARTITIONS_MAX, HOLDER_TEXT_CHARACTERS, LEASE_STATE_BYTES_MAX, LEASE_TTL_MS_MAX, LEASE_TTL_MS_MIN,
@@ -272,17 +272,13 @@ impl<W: World> Chain<W> {
     /// Waits until no structural command of another process is at work.
     async fn wait_for_structural(&self, namespace: &str, holder: Box<LeaseRecord>, deadline_ms: u64) -> Result<()> {
         let address = Address::new(namespace, keys::STRUCTURAL);
-        let mut wait = Wait::new(deadline_ms, &self.world);
+        let mut wait = Wait::watching(deadline_ms, &self.world);
         let mut obstacle = Obstacle::Held(holder);
-        let mut outcome = Ok(());
-        while let Obstacle::Held(holder) = &obstacle
-            && outcome.is_ok()
-        {
-            outcome = wait.pause(self, address, Some(holder), None).await;
+        while let Obstacle::Held(holder) = &obstacle {
+            wait.pause(self, address, Some(holder), None).await?;
             obstacle = self.structural_obstacle(namespace).await?;
         }
-        wait.leave(self, address).await;
-        outcome
+        Ok(())
     }
 
     /// The namespace root, or why the namespace may not be written. `Held` when a structural command of another process

@@ -12,6 +12,9 @@ pub mod ports;
 pub mod record;
 pub mod types;
 
+#[cfg(feature = "component")]
+pub mod component;
+
 mod chain;
 mod commit;
 mod content;

@@ -83,7 +83,7 @@ pub trait ObjectStore {
     /// Its content handles.
     type Blob: Blob;
     /// A blob of these bytes.
-    fn blob(&self, bytes: &[u8]) -> Result<Self::Blob>;
+    async fn blob(&self, bytes: &[u8]) -> Result<Self::Blob>;
     /// What it is, for a person.
     fn description(&self) -> String;
     /// `not-found` when there is no such object.

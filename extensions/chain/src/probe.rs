@@ -32,18 +32,20 @@ impl<W: World> Chain<W> {
 
     async fn examine(&self, scratch: &Scratch) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
-        let first = self.world.put(&scratch.single, &self.scratch_blob("first")?, Condition::Absent).await?;
+        let first = self.world.put(&scratch.single, &self.scratch_blob("first").await?, Condition::Absent).await?;
         findings.push(self.examine_reading(scratch, &first).await?);
         findings.push(self.examine_second_create(scratch).await?);
         let swap = self
             .world
-            .put(&scratch.single, &self.scratch_blob("second")?, Condition::Matches(first.clone()))
+            .put(&scratch.single, &self.scratch_blob("second").await?, Condition::Matches(first.clone()))
             .await;
         findings.push(match &swap {
             Ok(_) => passed("compare-and-swap", "a write with the current ETag was accepted"),
             Err(error) => failed(
                 "compare-and-swap",
-                format!("a write with the current ETag was refused ({error}); the store cannot be used without If-Match"),
+                format!(
+                    "a write with the current ETag was refused ({error}); the store cannot be used without If-Match"
+                ),
             ),
         });
         findings.push(self.examine_stale_swap(scratch, &first).await?);
@@ -86,7 +88,7 @@ impl<W: World> Chain<W> {
 
     async fn examine_second_create(&self, scratch: &Scratch) -> Result<Finding> {
         const NAME: &str = "second create";
-        Ok(match self.world.put(&scratch.single, &self.scratch_blob("other")?, Condition::Absent).await {
+        Ok(match self.world.put(&scratch.single, &self.scratch_blob("other").await?, Condition::Absent).await {
             Err(error) if error.kind == ErrorKind::Conflict => passed(NAME, "a create of what exists was refused"),
             Err(error) => return Err(error),
             Ok(_) => ignored(NAME, "If-None-Match: *", "two writers could both create a head"),
@@ -96,7 +98,7 @@ impl<W: World> Chain<W> {
     async fn examine_stale_swap(&self, scratch: &Scratch, stale: &str) -> Result<Finding> {
         const NAME: &str = "stale compare-and-swap";
         let condition = Condition::Matches(stale.to_owned());
-        Ok(match self.world.put(&scratch.single, &self.scratch_blob("stale")?, condition).await {
+        Ok(match self.world.put(&scratch.single, &self.scratch_blob("stale").await?, condition).await {
             Err(error) if error.kind == ErrorKind::Conflict => passed(NAME, "a write with an old ETag was refused"),
             Err(error) => return Err(error),
             Ok(_) => ignored(NAME, "If-Match", "a writer with an old view would drop the data of others"),
@@ -107,12 +109,14 @@ impl<W: World> Chain<W> {
     async fn examine_race(&self, scratch: &Scratch, condition: Condition, name: &str) -> Result<Finding> {
         let mut blobs = Vec::new();
         for racer in 0..PROBE_RACERS {
-            blobs.push(self.scratch_blob(&format!("{name} {racer}"))?);
+            blobs.push(self.scratch_blob(&format!("{name} {racer}")).await?);
         }
         let racers = blobs.iter().map(|blob| self.world.put(&scratch.race, blob, condition.clone()));
         let answers = join_all(racers).await;
         let winners: Vec<&String> = answers.iter().filter_map(|answer| answer.as_ref().ok()).collect();
-        if let Some(error) = answers.iter().filter_map(|answer| answer.as_ref().err()).find(|error| !error.is_ambiguous()) {
+        if let Some(error) =
+            answers.iter().filter_map(|answer| answer.as_ref().err()).find(|error| !error.is_ambiguous())
+        {
             return Err(error.clone());
         }
         let Lookup::Found { object, .. } = self.world.get(&scratch.race, None).await? else {
@@ -124,7 +128,10 @@ impl<W: World> Chain<W> {
             [] => failed(name, format!("none of {PROBE_RACERS} writers won; try again when the store is less busy")),
             _ => failed(
                 name,
-                format!("{} of {PROBE_RACERS} writers won: conditions are not atomic, writers would lose data", winners.len()),
+                format!(
+                    "{} of {PROBE_RACERS} writers won: conditions are not atomic, writers would lose data",
+                    winners.len()
+                ),
             ),
         })
     }
@@ -135,7 +142,10 @@ impl<W: World> Chain<W> {
             let Lookup::Found { object, .. } = self.world.get(key, None).await? else { continue };
             let listed = listing.objects.iter().find(|listed| listed.key == *key);
             if listed.map(|listed| &listed.etag) != Some(&object.etag) {
-                return Ok(failed(NAME, format!("a listing does not show {key} with its ETag; changes would be missed")));
+                return Ok(failed(
+                    NAME,
+                    format!("a listing does not show {key} with its ETag; changes would be missed"),
+                ));
             }
         }
         Ok(passed(NAME, "listings show what was written, with its ETag"))
@@ -154,8 +164,8 @@ impl<W: World> Chain<W> {
         })
     }
 
-    fn scratch_blob(&self, text: &str) -> Result<W::Blob> {
-        self.world.blob(format!("{text} {}", self.new_id()).as_bytes())
+    async fn scratch_blob(&self, text: &str) -> Result<W::Blob> {
+        self.world.blob(format!("{text} {}", self.new_id()).as_bytes()).await
     }
 }
 
@@ -166,7 +176,8 @@ fn examine_clock(scratch: &Scratch, listing: &Listing) -> Finding {
     if skew_ms <= CLOCK_SKEW_MS_MAX {
         passed(NAME, &format!("object times and the store's clock agree within {skew_ms} ms"))
     } else {
-        let detail = format!("object times and the store's clock differ by {skew_ms} ms, more than {CLOCK_SKEW_MS_MAX} ms");
+        let detail =
+            format!("object times and the store's clock differ by {skew_ms} ms, more than {CLOCK_SKEW_MS_MAX} ms");
         failed(NAME, format!("{detail}; leases of dead holders would be given up too early or too late"))
     }
 }

@@ -94,7 +94,8 @@ impl<W: World> Chain<W> {
             })
             .collect();
         for group in pending.chunks(CONCURRENCY) {
-            let reads = group.iter().map(|(candidate, known)| self.current_head(request, candidate, known.as_ref(), &cursor));
+            let reads =
+                group.iter().map(|(candidate, known)| self.current_head(request, candidate, known.as_ref(), &cursor));
             let heads = self.all(reads.collect()).await?;
             for ((candidate, known), head) in group.iter().zip(heads) {
                 if fill.is_full() {
@@ -114,9 +115,9 @@ impl<W: World> Chain<W> {
                 cursor.after = Some(candidate.partition.clone());
             }
         }
-        page.cursor = listed.following.map(|following| {
-            write_cursor(&Cursor { listing: Some(following), after: None, within: None })
-        });
+        page.cursor = listed
+            .following
+            .map(|following| write_cursor(&Cursor { listing: Some(following), after: None, within: None }));
         Ok(page)
     }
 
@@ -182,7 +183,8 @@ impl<W: World> Chain<W> {
         }
         let resumed = cursor.within.as_ref().filter(|_| cursor.within_partition(&candidate.partition));
         if let Some(cached) = self.cached_root(address).await
-            && (resumed.is_some_and(|within| within.etag == cached.etag) || candidate.etag.as_ref() == Some(&cached.etag))
+            && (resumed.is_some_and(|within| within.etag == cached.etag)
+                || candidate.etag.as_ref() == Some(&cached.etag))
         {
             return Ok(as_head(cached.root).map(|head| (head, cached.etag)));
         }

@@ -32,6 +32,7 @@ pub(crate) struct Wait {
     poll_ms: u64,
     ticket: Option<Ticket>,
     paused: bool,
+    queues: bool,
 }
 
 #[derive(Debug)]
@@ -54,7 +55,13 @@ struct TicketRecord {
 impl Wait {
     /// A wait until `deadline_ms` of the monotonic clock.
     pub(crate) fn new(deadline_ms: u64, clock: &impl crate::ports::Clock) -> Self {
-        Self { began_ms: clock.elapsed_ms(), deadline_ms, poll_ms: POLL_MS_FIRST, ticket: None, paused: false }
+        let began_ms = clock.elapsed_ms();
+        Self { began_ms, deadline_ms, poll_ms: POLL_MS_FIRST, ticket: None, paused: false, queues: true }
+    }
+
+    /// A wait for the end of somebody's lease, by somebody who does not want that lease: takes no place in the queue.
+    pub(crate) fn watching(deadline_ms: u64, clock: &impl crate::ports::Clock) -> Self {
+        Self { queues: false, ..Self::new(deadline_ms, clock) }
     }
 
     pub(crate) fn deadline_ms(&self) -> u64 {
@@ -79,7 +86,7 @@ impl Wait {
             return Err(self.over(chain, address, lease, now_ms));
         }
         self.tell(chain, address, lease);
-        if self.paused {
+        if self.paused && self.queues {
             self.keep_ticket(chain, address, age, now_ms).await;
         }
         self.paused = true;
@@ -110,7 +117,7 @@ impl Wait {
         let record = TicketRecord { format: FORMAT, holder: chain.world.current(), since_ms: ticket.since_ms };
         let bytes = serde_json::to_vec(&record).expect("a ticket has only string keys");
         let key = ticket_key(address, &ticket.id);
-        if let Ok(blob) = chain.world.blob(&bytes)
+        if let Ok(blob) = chain.world.blob(&bytes).await
             && chain.world.put(&key, &blob, Condition::Always).await.is_ok()
             && let Ok(listing) = chain.world.list(&keys::queue_prefix(address.namespace, address.partition), None).await
         {
@@ -151,11 +158,14 @@ impl<W: World> Chain<W> {
     /// fairness must not stop a commit.
     pub(crate) async fn next_waiter(&self, address: Address<'_>) -> Option<Next> {
         let listing = self.world.list(&keys::queue_prefix(address.namespace, address.partition), None).await.ok()?;
-        let is_litter = |modified_ms: u64| {
-            listing.store_time_ms.saturating_sub(modified_ms) > TICKET_TTL_MS * TICKET_LITTER_FACTOR
-        };
-        let litter: Vec<String> =
-            listing.objects.iter().filter(|ticket| is_litter(ticket.modified_ms)).map(|object| object.key.clone()).collect();
+        let is_litter =
+            |modified_ms: u64| listing.store_time_ms.saturating_sub(modified_ms) > TICKET_TTL_MS * TICKET_LITTER_FACTOR;
+        let litter: Vec<String> = listing
+            .objects
+            .iter()
+            .filter(|ticket| is_litter(ticket.modified_ms))
+            .map(|object| object.key.clone())
+            .collect();
         if !litter.is_empty() {
             let _ = self.world.delete(&litter).await;
         }

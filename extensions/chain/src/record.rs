@@ -301,7 +301,8 @@ pub fn description_fault(description: &Description) -> Option<String> {
         Some("the digest is not 64 lower-case hexadecimal digits".to_owned())
     } else if description.content_type.len() > CONTENT_TYPE_BYTES_MAX {
         Some(format!("the content type is longer than {CONTENT_TYPE_BYTES_MAX} bytes"))
-    } else if description.tags.len() > TAGS_MAX || tag_bytes > TAGS_BYTES_MAX || description.tags.iter().any(oversized) {
+    } else if description.tags.len() > TAGS_MAX || tag_bytes > TAGS_BYTES_MAX || description.tags.iter().any(oversized)
+    {
         Some(format!("at most {TAGS_MAX} tags of {TAG_BYTES_MAX} bytes each and {TAGS_BYTES_MAX} bytes together"))
     } else if !keys::is_identity(&description.run_id) {
         Some("the run id is not 1 to 64 lower-case letters, digits and '-'".to_owned())

@@ -7,6 +7,7 @@ use crate::meta::Meta;
 
 /// A root record that can be leased.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "nearly every root is a head")]
 pub(crate) enum Root {
     /// Of a partition.
     Head(Head),

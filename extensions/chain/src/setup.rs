@@ -55,7 +55,7 @@ impl<W: World> Chain<W> {
 
     /// Creates an object unless somebody else did.
     async fn create_once(&self, key: &str, bytes: &[u8]) -> Result<()> {
-        let blob = self.world.blob(bytes)?;
+        let blob = self.world.blob(bytes).await?;
         for attempt in 1..=UNKNOWN_ATTEMPTS_MAX {
             match self.world.put(key, &blob, Condition::Absent).await {
                 Err(error) if error.is_unavailable() => self.pause(attempt, Some(&error)).await,

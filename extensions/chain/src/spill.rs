@@ -47,7 +47,8 @@ impl<W: World> Chain<W> {
         overlay: Vec<Record>,
     ) -> Result<()> {
         let parts = parts_of(&head.segments, overlay);
-        let touched: Vec<SegmentReference> = parts.iter().filter_map(|(index, _)| head.segments.get(*index).cloned()).collect();
+        let touched: Vec<SegmentReference> =
+            parts.iter().filter_map(|(index, _)| head.segments.get(*index).cloned()).collect();
         self.load_segments(address, segments, &touched).await?;
         let mut pieces = Vec::new();
         for (index, part) in parts {
@@ -97,7 +98,7 @@ impl<W: World> Chain<W> {
     async fn write_segment(&self, address: Address<'_>, records: &[Record]) -> Result<SegmentReference> {
         let (reference, bytes) = segment::encode(address.partition, records);
         let key = keys::segment(address.namespace, address.partition, &reference.digest);
-        self.write_immutable(&key, &self.world.blob(&bytes)?).await?;
+        self.write_immutable(&key, &self.world.blob(&bytes).await?).await?;
         let _ = self.world.cache(&segment_cache_key(&reference.digest), &bytes).await;
         Ok(reference)
     }
@@ -107,7 +108,9 @@ impl<W: World> Chain<W> {
         let mut inlined: Vec<&mut EntryRecord> = records
             .iter_mut()
             .filter_map(|record| match record {
-                Record::Entry(entry) if matches!(&entry.place, Place::Inline(bytes) if !bytes.is_empty()) => Some(entry),
+                Record::Entry(entry) if matches!(&entry.place, Place::Inline(bytes) if !bytes.is_empty()) => {
+                    Some(entry)
+                }
                 _ => None,
             })
             .collect();
@@ -115,7 +118,7 @@ impl<W: World> Chain<W> {
             let mut blobs = Vec::with_capacity(group.len());
             for entry in group.iter() {
                 if let Place::Inline(bytes) = &entry.place {
-                    blobs.push(self.world.blob(bytes)?);
+                    blobs.push(self.world.blob(bytes).await?);
                 }
             }
             let id = self.write_pack(address, &blobs.iter().collect::<Vec<_>>()).await?;

@@ -24,7 +24,7 @@ impl<W: World> Chain<W> {
         let deadline_ms = self.world.elapsed_ms().saturating_add(wait_ms);
         let mut lease = self.acquire_root(address, ttl_ms, deadline_ms).await?;
         let mut renewed_ms = self.world.elapsed_ms();
-        let mut wait = Wait::new(deadline_ms, &self.world);
+        let mut wait = Wait::watching(deadline_ms, &self.world);
         loop {
             let step = match self.leased_head(namespace).await {
                 Ok(None) => return Ok(lease),

@@ -94,7 +94,7 @@ impl Machine {
 impl ObjectStore for Machine {
     type Blob = Bytes;
 
-    fn blob(&self, bytes: &[u8]) -> Result<Bytes> {
+    async fn blob(&self, bytes: &[u8]) -> Result<Bytes> {
         Ok(Bytes(Rc::new(bytes.to_vec())))
     }
 

@@ -212,7 +212,8 @@ impl Store {
         state.begin(format!("LIST {prefix}"))?;
         let after = cursor.unwrap_or_default();
         let matching = state.objects.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_str() > after);
-        let mut objects: Vec<Object> = matching.take(LISTING_MAX + 1).map(|(key, stored)| object(key, stored)).collect();
+        let mut objects: Vec<Object> =
+            matching.take(LISTING_MAX + 1).map(|(key, stored)| object(key, stored)).collect();
         let more = objects.len() > LISTING_MAX;
         objects.truncate(LISTING_MAX);
         let cursor = objects.last().filter(|_| more).map(|last| last.key.clone());
@@ -232,7 +233,8 @@ impl Store {
 impl State {
     /// Counts a request, applies what is due, and may lose it.
     fn begin(&mut self, request: String) -> Result<()> {
-        let (due, late) = std::mem::take(&mut self.late).into_iter().partition(|late: &Late| late.due_ms <= self.now_ms);
+        let (due, late) =
+            std::mem::take(&mut self.late).into_iter().partition(|late: &Late| late.due_ms <= self.now_ms);
         self.late = late;
         for late in due {
             let _ = self.apply(&late.key, &late.bytes, &late.condition);

@@ -1,5 +1,6 @@
 //! What the tests of the protocol share: a store that is set up, and short ways to run, append and read.
-#![allow(dead_code, reason = "every test file uses its own part of it")]
+#![allow(dead_code, unreachable_pub, reason = "every test file uses its own part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use std::rc::Rc;
 
@@ -69,12 +70,7 @@ pub fn push_request(commit_id: &str, append: Vec<NewEntry<Bytes>>, lease: Option
 }
 
 pub fn acquire_request(wait_ms: u64) -> AcquireRequest {
-    AcquireRequest {
-        namespace: NAMESPACE.to_owned(),
-        partitions: vec![PARTITION.to_owned()],
-        ttl_ms: TTL_MS,
-        wait_ms,
-    }
+    AcquireRequest { namespace: NAMESPACE.to_owned(), partitions: vec![PARTITION.to_owned()], ttl_ms: TTL_MS, wait_ms }
 }
 
 pub async fn acquire(chain: &Chain<Machine>, wait_ms: u64) -> Result<Lease> {
