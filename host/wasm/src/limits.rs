@@ -11,41 +11,41 @@ use wasmtime::ResourceLimiter;
 pub const COMPONENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Bytes that one host call may take from or hand to a guest: larger content goes through handles.
-pub const CALL_BYTES_MAX: u64 = 1024 * 1024;
+pub(crate) const CALL_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Random bytes of one call: keys and nonces need far fewer.
-pub const RANDOM_BYTES_MAX: u32 = 4096;
+pub(crate) const RANDOM_BYTES_MAX: u32 = 4096;
 
 /// Entries of one directory listing page and of one data listing page.
-pub const PAGE_ENTRIES_MAX: u32 = 1000;
+pub(crate) const PAGE_ENTRIES_MAX: u32 = 1000;
 
 /// Largest content that `replica.cache` keeps, in bytes.
-pub const CACHED_BYTES_MAX: u64 = 16 * 1024 * 1024;
+pub(crate) const CACHED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Longest text field that a guest answers or passes (a message, a subject, a key), in bytes. Longer ones are cut where
 /// they are for people and refused where they are not.
-pub const TEXT_BYTES_MAX: usize = 4096;
+pub(crate) const TEXT_BYTES_MAX: usize = 4096;
 
 /// Largest opaque state of a lease, in bytes (the contract's figure).
-pub const LEASE_STATE_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const LEASE_STATE_BYTES_MAX: usize = 256 * 1024;
 
 /// Longest location of an entry, in bytes (the contract's figure).
-pub const LOCATION_BYTES_MAX: usize = 512;
+pub(crate) const LOCATION_BYTES_MAX: usize = 512;
 
 /// Longest partition version, in bytes (the contract's figure).
-pub const PARTITION_VERSION_BYTES_MAX: usize = 4096;
+pub(crate) const PARTITION_VERSION_BYTES_MAX: usize = 4096;
 
 /// Shortest time between two progress reports that are passed on: faster is nothing an eye can follow.
-pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
+pub(crate) const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Stack of a guest, in bytes: deep recursion of interpreters fits, a runaway recursion ends soon.
-pub const GUEST_STACK_BYTES: usize = 1024 * 1024;
+pub(crate) const GUEST_STACK_BYTES: usize = 1024 * 1024;
 
 /// Stack that guest and host functions share on a fibre, in bytes.
-pub const FIBRE_STACK_BYTES: usize = 2 * 1024 * 1024;
+pub(crate) const FIBRE_STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// How often running guests look whether they must yield or end. Also the longest a guest keeps a thread to itself.
-pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(10);
 
 /// What one call of a guest may use.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,10 @@
 //! nowhere else.
 
 pub(crate) mod entry;
+pub(crate) mod exchange;
 pub(crate) mod errors;
 pub(crate) mod lease;
+pub(crate) mod profile;
 pub(crate) mod text;
 
 /// A value of a guest that breaks a rule: the field and the rule.

@@ -1,0 +1,200 @@
+//! The exported functions of a datastore extension, one method each: arguments in, answer validated.
+
+use std::time::Duration;
+
+use peat_core::content::SharedContent;
+use peat_core::lease::Lease;
+use peat_core::ports::{
+    AcquireRequest, ContentRequest, DatastoreError, ExtensionError, PullPage, PullRequest, PushReceipt, PushRequest,
+    StoreProfile,
+};
+use wasmtime::Store;
+use wasmtime::component::Instance;
+
+use super::ComponentDatastore;
+use crate::bindings::datastore::Datastore;
+use crate::bindings::datastore::exports::peat::datastore::{capabilities, sync};
+use crate::bindings::hydration::WithHydration;
+use crate::bindings::hydration::exports::peat::datastore::hydration;
+use crate::bindings::imports::interfaces::errors::Error;
+use crate::bindings::locks::WithLocks;
+use crate::bindings::locks::exports::peat::datastore::locks;
+use crate::convert::errors::refused;
+use crate::convert::lease::{self, millis};
+use crate::convert::{Invalid, Validated, exchange, profile};
+use crate::state::GuestState;
+
+type Found<T> = wasmtime::Result<T>;
+
+fn capabilities(store: &mut Store<GuestState>, instance: &Instance) -> Found<capabilities::Guest> {
+    Ok(Datastore::new(&mut *store, instance)?.peat_datastore_capabilities().clone())
+}
+
+fn sync(store: &mut Store<GuestState>, instance: &Instance) -> Found<sync::Guest> {
+    Ok(Datastore::new(&mut *store, instance)?.peat_datastore_sync().clone())
+}
+
+fn locks(store: &mut Store<GuestState>, instance: &Instance) -> Found<locks::Guest> {
+    Ok(WithLocks::new(&mut *store, instance)?.peat_datastore_locks().clone())
+}
+
+fn hydration(store: &mut Store<GuestState>, instance: &Instance) -> Found<hydration::Guest> {
+    Ok(WithHydration::new(&mut *store, instance)?.peat_datastore_hydration().clone())
+}
+
+/// What the guest answered, validated when it is not an error.
+fn answered<G, A>(
+    answer: Result<G, Error>,
+    validate: impl FnOnce(G) -> Validated<A>,
+) -> Result<Result<A, Error>, Invalid> {
+    Ok(match answer {
+        Ok(answer) => Ok(validate(answer)?),
+        Err(error) => Err(error),
+    })
+}
+
+/// The three ends of a call as one error.
+fn settled<A>(called: Result<Result<A, Error>, ExtensionError>) -> Result<A, DatastoreError> {
+    called?.map_err(refused)
+}
+
+impl ComponentDatastore {
+    pub(super) async fn describe(&self) -> Result<capabilities::Description, DatastoreError> {
+        let called = self
+            .call("describe", self.limits.local_deadline)
+            .run(
+                |store, instance| Ok(capabilities(store, instance)?.func_describe()),
+                |_| Ok(()),
+                |_, (answer,)| Ok(answer),
+            )
+            .await;
+        settled(called)
+    }
+
+    pub(super) async fn call_setup(&self) -> Result<StoreProfile, DatastoreError> {
+        let namespace = self.namespace.clone();
+        let called = self
+            .call("setup", self.limits.datastore_deadline)
+            .run(
+                |store, instance| Ok(capabilities(store, instance)?.func_setup()),
+                move |_| Ok((namespace,)),
+                |_, (answer,)| answered(answer, profile::from_guest),
+            )
+            .await;
+        settled(called)
+    }
+
+    pub(super) async fn call_verify(&self) -> Result<StoreProfile, DatastoreError> {
+        let namespace = self.namespace.clone();
+        let called = self
+            .call("verify", self.limits.datastore_deadline)
+            .run(
+                |store, instance| Ok(capabilities(store, instance)?.func_verify()),
+                move |_| Ok((namespace,)),
+                |_, (answer,)| answered(answer, profile::from_guest),
+            )
+            .await;
+        settled(called)
+    }
+
+    pub(super) async fn call_acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>, DatastoreError> {
+        let partitions = request.partitions.clone();
+        let parameters = locks::AcquireRequest {
+            namespace: self.namespace.clone(),
+            partitions: partitions.iter().map(ToString::to_string).collect(),
+            ttl_ms: millis(request.ttl),
+            wait_ms: millis(request.wait),
+        };
+        // The wait belongs to the caller; the deadline is for what the extension does beside waiting.
+        let deadline = self.limits.datastore_deadline.saturating_add(request.wait);
+        let called = self
+            .call("acquire", deadline)
+            .run(
+                |store, instance| Ok(locks(store, instance)?.func_acquire()),
+                move |_| Ok((parameters,)),
+                move |_, (answer,)| answered(answer, |leases| exchange::leases_from_guest(leases, &partitions)),
+            )
+            .await;
+        settled(called)
+    }
+
+    pub(super) async fn call_renew(&self, held: &Lease) -> Result<Lease, DatastoreError> {
+        let parameters = (self.namespace.clone(), lease::to_guest(held));
+        let partition = held.partition.clone();
+        let called = self
+            .call("renew", self.within(held.ttl))
+            .run(
+                |store, instance| Ok(locks(store, instance)?.func_renew()),
+                move |_| Ok(parameters),
+                move |_, (answer,)| answered(answer, |renewed| lease::from_guest(renewed, &partition)),
+            )
+            .await;
+        settled(called)
+    }
+
+    pub(super) async fn call_release(&self, held: &Lease) -> Result<(), DatastoreError> {
+        let parameters = (self.namespace.clone(), lease::to_guest(held));
+        let called = self
+            .call("release", self.within(held.ttl))
+            .run(
+                |store, instance| Ok(locks(store, instance)?.func_release()),
+                move |_| Ok(parameters),
+                |_, (answer,)| Ok(answer),
+            )
+            .await;
+        settled(called)
+    }
+
+    pub(super) async fn call_pull(&self, request: &PullRequest) -> Result<PullPage, DatastoreError> {
+        let parameters = exchange::pull_to_guest(request, &self.namespace);
+        let asked = request.partitions.clone();
+        let called = self
+            .call("pull", self.limits.datastore_deadline)
+            .run(
+                |store, instance| Ok(sync(store, instance)?.func_pull()),
+                move |_| Ok((parameters,)),
+                move |state, (answer,)| {
+                    answered(answer, |page| exchange::page_from_guest(state, page, asked.as_deref()))
+                },
+            )
+            .await;
+        settled(called)
+    }
+
+    pub(super) async fn call_push(&self, request: &PushRequest) -> Result<PushReceipt, DatastoreError> {
+        let (sent, namespace, received) = (request.clone(), self.namespace.clone(), request.clone());
+        let called = self
+            .call("push", self.limits.datastore_deadline)
+            .run(
+                |store, instance| Ok(sync(store, instance)?.func_push()),
+                move |state| Ok((exchange::push_to_guest(state, &sent, namespace)?,)),
+                move |_, (answer,)| answered(answer, |receipt| exchange::receipt_from_guest(receipt, &received)),
+            )
+            .await;
+        settled(called)
+    }
+
+    pub(super) async fn call_fetch(
+        &self,
+        wanted: &[ContentRequest],
+    ) -> Result<Vec<Result<SharedContent, DatastoreError>>, DatastoreError> {
+        let parameters = (self.namespace.clone(), wanted.iter().map(exchange::wanted_to_guest).collect());
+        let count = wanted.len();
+        let called = self
+            .call("fetch", self.limits.datastore_deadline)
+            .run(
+                |store, instance| Ok(hydration(store, instance)?.func_fetch()),
+                move |_| Ok(parameters),
+                move |state, (answer,)| {
+                    answered(answer, |contents| exchange::contents_from_guest(state, contents, count))
+                },
+            )
+            .await;
+        settled(called)
+    }
+
+    /// A deadline for what must be done while a lease lasts.
+    fn within(&self, ttl: Duration) -> Duration {
+        ttl.min(self.limits.datastore_deadline)
+    }
+}

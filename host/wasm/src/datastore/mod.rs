@@ -1,0 +1,204 @@
+//! Datastore extensions behind the datastore port, bound to one namespace.
+//!
+//! What the extension says it can do is believed only as far as it exports it, and an extension that cannot even say is
+//! used with its two required interfaces alone. Content is checked against its digest here, always.
+
+mod calls;
+mod content_check;
+mod features;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use peat_core::content::SharedContent;
+use peat_core::lease::Lease;
+use peat_core::ports::{
+    AcquireRequest, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, ErrorKind, ExtensionError, PullPage,
+    PullRequest, PushReceipt, PushRequest, StoreProfile,
+};
+
+use self::content_check::checked;
+use crate::call::Call;
+use crate::capabilities::log::GuestLog;
+use crate::convert::text::line;
+use crate::grants::DatastoreBinding;
+use crate::host::{ExtensionSource, Host, Loaded};
+use crate::inspect::InspectedKind;
+use crate::limits::Limits;
+use crate::state::Services;
+
+/// A datastore that an extension provides. Every call has an instance of its own, so calls may overlap.
+#[derive(Clone)]
+pub struct ComponentDatastore {
+    loaded: Loaded,
+    services: Services,
+    limits: Limits,
+    namespace: String,
+    features: DatastoreFeatures,
+    summary: String,
+}
+
+impl std::fmt::Debug for ComponentDatastore {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ComponentDatastore")
+            .field("extension", &self.loaded.extension)
+            .field("namespace", &self.namespace)
+            .field("features", &self.features)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ComponentDatastore {
+    pub(crate) async fn open(
+        host: Host,
+        source: ExtensionSource,
+        binding: DatastoreBinding,
+    ) -> Result<Self, ExtensionError> {
+        let loaded = host.load_source(&source, InspectedKind::Datastore, &binding.capabilities).await?;
+        let services = Services {
+            spool: binding.spool,
+            observer: binding.observer,
+            settings: binding.settings.to_string().into(),
+            secrets: Arc::new(binding.secrets),
+            directory: binding.directory,
+            bucket: binding.bucket,
+            replica: Some(binding.replica),
+            identity: Some(binding.identity),
+            ..Services::none(host.options())
+        };
+        let mut datastore = Self {
+            summary: format!("{} (it could not say what it is)", loaded.extension),
+            features: DatastoreFeatures::default(),
+            limits: host.options().limits.clone(),
+            namespace: binding.namespace.to_string(),
+            loaded,
+            services,
+        };
+        datastore.probe().await;
+        Ok(datastore)
+    }
+
+    /// Asks what it can do. An answer that is no answer costs the optional features, not the datastore.
+    async fn probe(&mut self) {
+        match self.describe().await {
+            Ok(description) => {
+                let exported = features::exported(self.loaded.pre.component());
+                let usable = features::usable(description.features, exported);
+                if let Some(lie) = usable.promised_in_vain {
+                    self.warn(&format!("it promises {lie} and does not export it; peat does without"));
+                }
+                self.features = usable.features;
+                self.summary = line(&description.summary);
+            }
+            Err(error) => self.warn(&format!("its optional features are not used: {error}")),
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        self.services.observer.warn(&format!("datastore {}: {message}", self.loaded.extension));
+    }
+
+    fn call(&self, name: &'static str, deadline: Duration) -> Call {
+        let extension = Arc::clone(&self.loaded.extension);
+        let observer = Arc::clone(&self.services.observer);
+        let sink = move |level: &str, text: &str| match level {
+            "warn" | "error" => observer.warn(&format!("{extension}: {text}")),
+            _ => tracing::debug!(target: "peat::guest", extension = &*extension, level, text),
+        };
+        Call {
+            loaded: self.loaded.clone(),
+            services: self.services.clone(),
+            limits: self.limits.clone(),
+            log: GuestLog::new(&self.limits, Box::new(sink)),
+            data: None,
+            deadline,
+            name,
+        }
+    }
+
+    fn without(&self, feature: &str) -> DatastoreError {
+        DatastoreError::Refused {
+            kind: ErrorKind::Unsupported,
+            subject: self.loaded.extension.to_string(),
+            message: format!("the datastore {} has no {feature}", self.loaded.extension),
+        }
+    }
+}
+
+#[async_trait]
+impl Datastore for ComponentDatastore {
+    fn summary(&self) -> String {
+        self.summary.clone()
+    }
+
+    fn features(&self) -> DatastoreFeatures {
+        self.features
+    }
+
+    async fn setup(&self) -> Result<StoreProfile, DatastoreError> {
+        self.call_setup().await
+    }
+
+    async fn verify(&self) -> Result<StoreProfile, DatastoreError> {
+        self.call_verify().await
+    }
+
+    async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>, DatastoreError> {
+        if !self.features.locks {
+            return Err(self.without("locks"));
+        }
+        self.call_acquire(request).await
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<Lease, DatastoreError> {
+        if !self.features.locks {
+            return Err(self.without("locks"));
+        }
+        self.call_renew(lease).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), DatastoreError> {
+        if !self.features.locks {
+            return Err(self.without("locks"));
+        }
+        self.call_release(lease).await
+    }
+
+    async fn pull(&self, request: &PullRequest) -> Result<PullPage, DatastoreError> {
+        let page = self.call_pull(request).await?;
+        for delta in &page.deltas {
+            for pulled in &delta.entries {
+                if let Some(content) = &pulled.content {
+                    let description = &pulled.entry.description;
+                    let subject = format!("{}/{} version {}", delta.partition, description.name, pulled.entry.version);
+                    checked(content, description.size, &description.digest, &subject).await?;
+                }
+            }
+        }
+        Ok(page)
+    }
+
+    async fn push(&self, request: &PushRequest) -> Result<PushReceipt, DatastoreError> {
+        self.call_push(request).await
+    }
+
+    async fn fetch(
+        &self,
+        wanted: &[ContentRequest],
+    ) -> Result<Vec<Result<SharedContent, DatastoreError>>, DatastoreError> {
+        if !self.features.hydration {
+            return Err(self.without("hydration"));
+        }
+        let mut contents = Vec::with_capacity(wanted.len());
+        for (fetched, wanted) in self.call_fetch(wanted).await?.into_iter().zip(wanted) {
+            let subject = format!("{}/{} version {}", wanted.partition, wanted.name, wanted.version);
+            contents.push(match fetched {
+                Ok(content) => checked(&content, wanted.size, &wanted.digest, &subject).await.map(|()| content),
+                Err(error) => Err(error),
+            });
+        }
+        Ok(contents)
+    }
+}
