@@ -3,5 +3,7 @@
 pub mod clock;
 pub mod datastore;
 pub mod executor;
+pub mod local_store;
 pub mod locks;
+pub mod objects;
 pub mod random;

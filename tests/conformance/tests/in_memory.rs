@@ -1,0 +1,15 @@
+//! The in-memory ports that other tests rely on do what the real ones do.
+
+mod objects {
+    use peat_conformance_tests::{Fixture, object_store_suite};
+    use peat_test_support::objects::{FailingObjects, MemoryObjects};
+
+    object_store_suite!(Fixture::in_memory(FailingObjects::new(MemoryObjects::default())));
+}
+
+mod local_store {
+    use peat_conformance_tests::{Fixture, local_store_suite};
+    use peat_test_support::local_store::MemoryStore;
+
+    local_store_suite!(Fixture::in_memory(MemoryStore::default()));
+}
