@@ -21,6 +21,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Of a process that a test started itself.
+    pub fn of(command: String, output: Output) -> Self {
+        Self::new(format!("peat {command}"), output)
+    }
+
     pub(crate) fn new(command: String, output: Output) -> Self {
         Self {
             command,

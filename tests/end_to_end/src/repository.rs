@@ -39,6 +39,13 @@ impl Machine {
         command
     }
 
+    /// Runs `peat` to its end in `directory`.
+    #[track_caller]
+    pub fn peat(&self, directory: &Path, arguments: &[&str]) -> Outcome {
+        let output = self.command(directory).args(arguments).output().expect("the binary starts");
+        Outcome::new(format!("peat {}", arguments.join(" ")), output)
+    }
+
     /// A new repository on this machine, made by `peat repo init`.
     pub fn repository(&self, name: &str) -> Checkout {
         let directory = self.directory(name);
