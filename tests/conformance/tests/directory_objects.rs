@@ -1,5 +1,7 @@
 //! Objects in a directory do what every object store must do.
 
+#![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+
 use peat_conformance_tests::{Fixture, object_store_suite};
 use peat_store::DirectoryObjects;
 

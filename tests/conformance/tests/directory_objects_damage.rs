@@ -1,5 +1,7 @@
 //! Objects in a directory on a bad day: damaged, full, read-only, or with strange files among them.
 
+#![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, SystemTime};

@@ -1,5 +1,7 @@
 //! Locks on files do what every local locks must do.
 
+#![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+
 use peat_conformance_tests::{Fixture, local_locks_suite};
 use peat_store::FileLocks;
 

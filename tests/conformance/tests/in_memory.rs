@@ -1,5 +1,7 @@
 //! The in-memory ports that other tests rely on do what the real ones do.
 
+#![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+
 mod objects {
     use peat_conformance_tests::{Fixture, object_store_suite};
     use peat_test_support::objects::{FailingObjects, MemoryObjects};

@@ -1,5 +1,7 @@
 //! Nothing acknowledged is lost and nothing is half there, however often the processes that use a store are killed.
 
+#![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Random steps, the same on SQLite and on the model in memory: both must look the same after each.
 
+#![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+
 use peat_conformance_tests::samples::{
     append, bytes, commit_id, delta, entry, new_entry, partition, read, receipt, reference,
 };

@@ -1,5 +1,7 @@
 //! The local store on a bad day: damaged, foreign, newer, full, read-only, or used by many at once.
 
+#![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
