@@ -1,7 +1,7 @@
 //! Guest SDK: what a Rust author needs to write an extension, and nothing of the host.
 //!
 //! - A model extension is async functions plus [`export_model!`], which also writes the metadata section.
-//! - A datastore extension implements the traits of `datastore` plus `export_datastore!`.
+//! - A datastore extension implements the traits of [`datastore`] plus [`export_datastore!`].
 //!
 //! Deliberately absent: an executor (the host polls), a file system, sockets, threads, and clocks other than
 //! [`clock`]: a guest has nothing that the host did not give it. Compiled for another target than wasm the crate builds
@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod content;
 pub mod data;
+pub mod datastore;
 pub mod error;
 pub mod files;
 pub mod log;

@@ -208,7 +208,6 @@ macro_rules! export_model {
         }
 
         #[doc(hidden)]
-        #[allow(dead_code)]
         struct __PeatModel;
 
         impl $crate::bindings::model::exports::peat::model::methods::Guest for __PeatModel {
@@ -224,7 +223,13 @@ macro_rules! export_model {
             }
         }
 
-        // The names of exports are no names for a native linker.
+        // The names of exports are no names for a native linker: there the methods are only kept from looking unused.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn($crate::model::Invocation) = |invocation| {
+            ::core::mem::drop(
+                <__PeatModel as $crate::bindings::model::exports::peat::model::methods::Guest>::run(invocation),
+            )
+        };
         #[cfg(target_arch = "wasm32")]
         $crate::bindings::model::export_model_bindings!(__PeatModel with_types_in $crate::bindings::model);
     };
