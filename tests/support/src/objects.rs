@@ -278,7 +278,7 @@ mod tests {
         let store = FailingObjects::new(MemoryObjects::default());
         store.fail(1, Fault::BeforeItIsApplied);
         store.fail(3, Fault::AfterItIsApplied);
-        let mut put = |key: &str| block_on(store.put(key, content::in_memory(*b"x"), Condition::Absent)).is_ok();
+        let put = |key: &str| block_on(store.put(key, content::in_memory(*b"x"), Condition::Absent)).is_ok();
         assert!(!put("a") && put("b") && !put("c"));
         assert_eq!(store.requests(), 3);
         let keys = block_on(store.inner().list("", false, None)).unwrap();
