@@ -1,9 +1,11 @@
 //! Values of the WIT as values of this crate, and back.
 
 use peat_sdk::bindings::host::peat::host::{errors, holders};
+use peat_sdk::datastore as wit;
 
 use crate::error::{Error, ErrorKind};
 use crate::ports::Holder;
+use crate::types;
 
 pub(super) fn from_host_error(error: errors::Error) -> Error {
     let kind = match error.kind {
@@ -60,5 +62,62 @@ pub(super) fn to_holder(holder: Holder) -> holders::Holder {
         pid: holder.pid,
         process_start: holder.process_start,
         command: holder.command,
+    }
+}
+
+pub(super) fn from_lease(lease: wit::Lease) -> types::Lease {
+    types::Lease {
+        partition: lease.partition,
+        epoch: lease.epoch,
+        nonce: lease.nonce,
+        ttl_ms: lease.ttl_ms,
+        state: lease.state,
+    }
+}
+
+pub(super) fn to_lease(lease: types::Lease) -> wit::Lease {
+    wit::Lease {
+        partition: lease.partition,
+        epoch: lease.epoch,
+        nonce: lease.nonce,
+        ttl_ms: lease.ttl_ms,
+        state: lease.state,
+    }
+}
+
+pub(super) fn from_reference(reference: wit::VersionReference) -> types::VersionReference {
+    types::VersionReference { name: reference.name, version: reference.version }
+}
+
+pub(super) fn to_reference(reference: types::VersionReference) -> wit::VersionReference {
+    wit::VersionReference { name: reference.name, version: reference.version }
+}
+
+pub(super) fn from_lifetime(lifetime: wit::Lifetime) -> types::Lifetime {
+    match lifetime {
+        wit::Lifetime::Infinite => types::Lifetime::Infinite,
+        wit::Lifetime::DurationMs(duration_ms) => types::Lifetime::DurationMs(duration_ms),
+        wit::Lifetime::Run => types::Lifetime::Run,
+    }
+}
+
+pub(super) fn to_entry(entry: types::Entry) -> wit::Entry {
+    let description = entry.description;
+    wit::Entry {
+        name: description.name,
+        version: entry.version,
+        size: description.size,
+        digest: description.digest,
+        content_type: description.content_type,
+        lifetime: match description.lifetime {
+            types::Lifetime::Infinite => wit::Lifetime::Infinite,
+            types::Lifetime::DurationMs(duration_ms) => wit::Lifetime::DurationMs(duration_ms),
+            types::Lifetime::Run => wit::Lifetime::Run,
+        },
+        tags: description.tags.into_iter().map(|tag| wit::Tag { name: tag.name, value: tag.value }).collect(),
+        created_at_ms: description.created_at_ms,
+        run_id: description.run_id,
+        of_failed_run: description.of_failed_run,
+        location: entry.location,
     }
 }
