@@ -211,10 +211,18 @@ macro_rules! export_datastore {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __datastore_feature {
-    (locks) => { $crate::datastore::Features::LOCKS };
-    (hydration) => { $crate::datastore::Features::HYDRATION };
-    (maintenance) => { $crate::datastore::Features::MAINTENANCE };
-    (namespaces) => { $crate::datastore::Features::NAMESPACES };
+    (locks) => {
+        $crate::datastore::Features::LOCKS
+    };
+    (hydration) => {
+        $crate::datastore::Features::HYDRATION
+    };
+    (maintenance) => {
+        $crate::datastore::Features::MAINTENANCE
+    };
+    (namespaces) => {
+        $crate::datastore::Features::NAMESPACES
+    };
 }
 
 /// The exports of a feature.

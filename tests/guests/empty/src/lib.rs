@@ -12,6 +12,19 @@ async fn echo(_: Run, arguments: serde_json::Value) -> Result<String, Error> {
     Ok("echoed its arguments".to_owned())
 }
 
+/// How long to sleep.
+#[derive(Deserialize)]
+struct Sleep {
+    duration_ms: u64,
+}
+
+async fn sleep(run: Run, arguments: Sleep) -> Result<String, Error> {
+    info!("{} sleeps", run.model_name());
+    peat_sdk::clock::sleep(std::time::Duration::from_millis(arguments.duration_ms)).await;
+    data::write_json("slept", &arguments.duration_ms).await?;
+    Ok(format!("slept {} ms", arguments.duration_ms))
+}
+
 export_model! {
     name: "@test/empty",
     summary: "Does nothing, or says it again",
@@ -23,6 +36,16 @@ export_model! {
                 "echo" => echo {
                     summary: "Writes its arguments as data",
                     writes: { "echo": "the arguments" },
+                },
+                "sleep" => sleep {
+                    summary: "Holds its lease for a while, then writes how long",
+                    arguments: {
+                        "type": "object",
+                        "properties": { "duration_ms": { "type": "integer", "minimum": 0 } },
+                        "required": ["duration_ms"],
+                        "additionalProperties": false
+                    },
+                    writes: { "slept": "the duration in milliseconds" },
                 },
             },
         },
