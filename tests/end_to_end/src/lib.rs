@@ -6,6 +6,7 @@
 //! Deliberately absent: building. `cargo xtask test` builds the binary and the guests before any test runs; a test that
 //! misses one says how to make it.
 
+mod namespace;
 mod outcome;
 mod random;
 mod repository;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use namespace::in_mount_namespace;
 pub use outcome::Outcome;
 pub use random::Random;
 pub use repository::{Checkout, Machine};

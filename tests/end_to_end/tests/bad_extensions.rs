@@ -1,0 +1,125 @@
+//! Files that are no extension, or one that does not keep the contract: refused when they are added, with the file, the
+//! defect and the remedy, and nothing is installed.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something it counts on is not so")]
+
+use std::fs;
+
+use peat_end_to_end_tests::{Checkout, Scratch, component};
+
+/// One byte more than a component may have.
+const TOO_MANY_BYTES: u64 = 64 * 1024 * 1024 + 1;
+
+/// Adds `bytes` as a file and expects a refusal that says `words`; nothing is left behind.
+#[track_caller]
+fn refused(repository: &Checkout, name: &str, bytes: &[u8], code: i32, words: &[&str]) {
+    let file = format!("{name}.wasm");
+    repository.write(&file, bytes);
+    let before = repository.read("peat.yaml");
+    let outcome = repository.peat(&["extension", "add", &file]).ended_with(code).says(&[&file]).says(words);
+    assert!(outcome.stderr.len() < 4000, "{outcome}");
+    assert!(!repository.path().join("peat.lock").exists(), "{outcome}");
+    assert_eq!(repository.read("peat.yaml"), before);
+    let json = repository.peat(&["extension", "add", &file, "--json"]).ended_with(code);
+    assert_eq!(json.json()["error"]["exitCode"], code, "{json}");
+    let listed = repository.peat(&["extension", "list", "--json"]).ok().json();
+    assert_eq!(listed["extensions"], serde_json::json!([]), "{listed:#}");
+}
+
+#[test]
+fn files_that_are_no_component_are_refused() {
+    let scratch = Scratch::new();
+    let repository = scratch.machine().repository("r");
+    let whole = fs::read(component("test-empty")).unwrap();
+    let core = b"\0asm\x01\0\0\0";
+    refused(&repository, "empty", b"", 2, &[]);
+    refused(&repository, "text", b"#!/bin/sh\necho hello\n", 2, &["not a WebAssembly"]);
+    refused(&repository, "elf", b"\x7fELF\x02\x01\x01\0\0\0\0\0", 2, &["not a WebAssembly"]);
+    refused(&repository, "core", core, 2, &["component"]);
+    for part in [4, 9, 100, whole.len() / 2, whole.len() - 1] {
+        refused(&repository, &format!("truncated-{part}"), &whole[..part], 2, &[]);
+    }
+    let mut flipped = whole.clone();
+    let middle = flipped.len() / 3;
+    flipped[middle..middle + 64].fill(0xff);
+    refused(&repository, "damaged", &flipped, 2, &[]);
+}
+
+#[test]
+fn an_oversized_file_is_refused_without_being_read() {
+    let scratch = Scratch::new();
+    let repository = scratch.machine().repository("r");
+    fs::File::create(repository.path().join("huge.wasm")).unwrap().set_len(TOO_MANY_BYTES).unwrap();
+    repository.peat(&["extension", "add", "huge.wasm"]).ended_with(2).says(&["huge.wasm", "67108864"]);
+    fs::File::create(repository.path().join("vast.wasm")).unwrap().set_len(1 << 40).unwrap();
+    repository.peat(&["extension", "add", "vast.wasm"]).ended_with(2).says(&["vast.wasm", "67108864"]);
+    repository.peat(&["extension", "add", "."]).ended_with(2);
+    repository.peat(&["extension", "add", "/dev/zero"]).ended_with(2);
+}
+
+#[test]
+fn every_structural_defect_is_refused_by_name() {
+    let scratch = Scratch::new();
+    let repository = scratch.machine().repository("r");
+    for defect in peat_test_guests::defects() {
+        let code = if defect.denied { 7 } else { 2 };
+        refused(&repository, defect.name, &defect.bytes, code, &[defect.says]);
+    }
+}
+
+#[test]
+fn an_extension_is_known_by_its_bytes() {
+    let scratch = Scratch::new();
+    let machine = scratch.machine();
+    let repository = machine.repository("r");
+    repository.install("test-empty", &[]);
+    repository.peat(&["model", "create", "m", "--type", "@test/empty"]).ok();
+    repository.peat(&["model", "method", "run", "m", "nothing"]).ok();
+    // Somebody changes the installed file: what was locked is not what is there.
+    let installed: Vec<_> = fs::read_dir(machine.home().join("extensions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|file| file.extension().is_some_and(|ending| ending == "wasm"))
+        .collect();
+    let mut bytes = fs::read(&installed[0]).unwrap();
+    bytes.push(0);
+    fs::remove_file(&installed[0]).unwrap();
+    fs::write(&installed[0], bytes).unwrap();
+    fs::remove_dir_all(repository.path().join("extensions")).unwrap();
+    // Its compiled code is forgotten, too, so that the component has to be read.
+    fs::remove_dir_all(machine.directory("cache")).unwrap();
+    let outcome = repository.peat(&["model", "method", "run", "m", "nothing"]);
+    assert!(matches!(outcome.code, Some(2 | 8)), "{outcome}");
+    outcome.says(&["@test/empty"]);
+}
+
+#[test]
+fn damaged_compiled_code_is_made_again_and_never_run() {
+    let scratch = Scratch::new();
+    let machine = scratch.machine();
+    let repository = machine.repository("r");
+    repository.install("test-empty", &[]);
+    repository.peat(&["model", "create", "m", "--type", "@test/empty"]).ok();
+    let run = ["model", "method", "run", "m", "nothing"];
+    repository.peat(&run).ok();
+    let mut open = vec![machine.directory("cache")];
+    let mut damaged = 0;
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                open.push(entry.path());
+            } else if entry.metadata().unwrap().len() > 0 {
+                let mut bytes = fs::read(entry.path()).unwrap();
+                let middle = bytes.len() / 2;
+                bytes[middle] ^= 0xff;
+                fs::remove_file(entry.path()).unwrap();
+                fs::write(entry.path(), bytes).unwrap();
+                damaged += 1;
+            }
+        }
+    }
+    assert!(damaged > 0, "nothing was compiled");
+    repository.peat(&run).ok();
+    fs::remove_dir_all(machine.directory("cache")).unwrap();
+    repository.peat(&run).ok();
+}
