@@ -110,6 +110,7 @@ pub struct EntryFilter {
     /// Leave out the host's own items (run records and logs).
     pub public_only: bool,
     /// At most so many, after `after` (partition, name), in order of partition, name and falling version.
+    /// A name is never split: a page ends early, or holds one name whole.
     pub limit: Option<u32>,
     /// Where the previous page ended.
     pub after: Option<(PartitionName, DataName)>,
