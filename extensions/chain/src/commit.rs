@@ -10,12 +10,11 @@ use crate::head::{CommitRecord, Head, Next};
 use crate::index::Segments;
 use crate::keys;
 use crate::known::Known;
-use crate::lease::{
-    Obstacle, check_state, described, holds, lease_gone, lease_lost, lease_of, lease_snapshot, sealed_error,
-};
+use crate::lease::{Obstacle, holds, lease_of, lease_snapshot};
 use crate::limits::{COMMIT_ATTEMPTS_MAX, COMMIT_ENTRIES_MAX, COMMITS_REMEMBERED};
 use crate::ports::{Blob, World};
 use crate::record::{EntryRecord, Place, Reason, Record, description_fault};
+use crate::refusal::{check_state, described, lease_gone, lease_lost, sealed_error};
 use crate::root::{Address, Root, Snapshot};
 use crate::types::{Entry, NewEntry, PushRequest, Receipt, VersionReference};
 

@@ -10,7 +10,6 @@ use crate::error::Result;
 use crate::head::Head;
 use crate::index::Segments;
 use crate::known::Known;
-use crate::limits::PAGE_ENTRIES_MAX;
 use crate::ports::World;
 use crate::pull::{Fill, unique};
 use crate::record::{EntryRecord, Place, Record};
@@ -65,12 +64,12 @@ impl<W: World> Chain<W> {
         let units = head.segments.len().max(1);
         while position.unit < units && !fill.is_full() {
             let unit = self.unit(address, &mut segments, head, &overlay, &position).await?;
-            let room = PAGE_ENTRIES_MAX.saturating_sub(fill.entries).max(1);
-            let end = unit.len().min(position.offset.saturating_add(room));
-            let part = unit.get(position.offset..end).unwrap_or_default();
-            fill.entries += part.len();
-            fill.inline_bytes += part.iter().map(Record::inline_bytes).sum::<u64>();
-            told.extend_from_slice(part);
+            let mut end = position.offset.min(unit.len());
+            while end < unit.len() && !fill.is_full() {
+                fill.add(&unit[end], with_content);
+                told.push(unit[end].clone());
+                end += 1;
+            }
             if end < unit.len() {
                 position.offset = end;
             } else {

@@ -15,6 +15,7 @@ pub mod types;
 #[cfg(feature = "component")]
 pub mod component;
 
+mod acquire;
 mod chain;
 mod commit;
 mod content;
@@ -30,6 +31,7 @@ pub mod meta;
 mod probe;
 mod pull;
 mod queue;
+mod refusal;
 mod root;
 mod segment;
 mod setup;

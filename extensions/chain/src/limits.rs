@@ -54,6 +54,9 @@ pub const SEGMENT_SPLIT_FACTOR: usize = 2;
 /// Bytes that the references to sorted segments may take in a head; beyond, all are rewritten with a larger target.
 pub const REFERENCES_BYTES_MAX: usize = 32 * 1024;
 
+/// Uncompressed bytes of a sorted segment, above which it is split however few records it has.
+pub const SEGMENT_BYTES_TARGET_MAX: usize = 4 * 1024 * 1024;
+
 /// Compressed bytes of one segment that a reader accepts.
 pub const SEGMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -78,8 +81,8 @@ pub const TAGS_MAX: usize = 64;
 /// Longest name or value of a tag in bytes.
 pub const TAG_BYTES_MAX: usize = 512;
 
-/// Bytes of all tags of one entry: an entry must fit into a head many times.
-pub const TAGS_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of all tags of one entry: 32 tags with names and values of 256 bytes, as the contract allows.
+pub const TAGS_BYTES_MAX: usize = 16 * 1024;
 
 /// Longest run id, commit id and nonce in bytes.
 pub const IDENTITY_BYTES_MAX: usize = 64;
@@ -96,8 +99,8 @@ pub const LEASE_TTL_MS_MIN: u64 = 1_000;
 /// Longest time to live of a lease in milliseconds: a dead holder must be given up within a working day's patience.
 pub const LEASE_TTL_MS_MAX: u64 = 60 * 60 * 1000;
 
-/// Partitions of one acquisition.
-pub const ACQUIRE_PARTITIONS_MAX: usize = 1_000;
+/// Partitions of one acquisition: their states together stay below the 16 MiB that one call may answer.
+pub const ACQUIRE_PARTITIONS_MAX: usize = 200;
 
 /// First pause of a waiter in milliseconds; grows by half each time.
 pub const POLL_MS_FIRST: u64 = 50;
@@ -135,8 +138,12 @@ pub const PAGE_ENTRIES_MAX: usize = 1_000;
 /// Changed partitions of one page of news.
 pub const PAGE_PARTITIONS_MAX: usize = 200;
 
-/// Content inlined in one page of news, in bytes.
-pub const PAGE_INLINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Tags and inlined content of one page of news, in bytes: a quarter of what one call may answer.
+pub const PAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Content that comes with one page of a full pull, in bytes: far below the 8 GiB of contents that one call may make, and
+/// little enough to lose when a pull is interrupted.
+pub const PAGE_CONTENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// Heads examined for one page of lease states.
 pub const INSPECT_HEADS_MAX: usize = 200;

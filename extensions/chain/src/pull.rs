@@ -14,9 +14,11 @@ use crate::error::{Error, Result};
 use crate::head::Head;
 use crate::keys;
 use crate::known::Known;
-use crate::lease::{checked_address, lease_snapshot, namespace_absent};
-use crate::limits::{CONCURRENCY, PAGE_ENTRIES_MAX, PAGE_INLINE_BYTES_MAX, PAGE_PARTITIONS_MAX};
+use crate::lease::{checked_address, lease_snapshot};
+use crate::limits::{CONCURRENCY, PAGE_BYTES_MAX, PAGE_CONTENT_BYTES_MAX, PAGE_ENTRIES_MAX, PAGE_PARTITIONS_MAX};
 use crate::ports::World;
+use crate::record::Record;
+use crate::refusal::namespace_absent;
 use crate::root::{Address, Root, Snapshot};
 use crate::types::{PartitionDelta, PullPage, PullRequest, VersionReference};
 
@@ -58,15 +60,28 @@ type Versioned = (Head, String);
 /// How full a page is.
 #[derive(Debug, Default)]
 pub(crate) struct Fill {
-    pub(crate) entries: usize,
-    pub(crate) inline_bytes: u64,
+    entries: usize,
+    bytes: u64,
+    content_bytes: u64,
     partitions: usize,
 }
 
 impl Fill {
+    /// Takes a record into the page; `with_content` its content comes along.
+    pub(crate) fn add(&mut self, record: &Record, with_content: bool) {
+        self.entries += 1;
+        let Some(entry) = record.entry() else { return };
+        let tags: usize = entry.tags.iter().map(|tag| tag.name.len() + tag.value.len()).sum();
+        self.bytes = self.bytes.saturating_add(tags as u64).saturating_add(record.inline_bytes());
+        if with_content {
+            self.content_bytes = self.content_bytes.saturating_add(entry.size);
+        }
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.entries >= PAGE_ENTRIES_MAX
-            || self.inline_bytes >= PAGE_INLINE_BYTES_MAX
+            || self.bytes >= PAGE_BYTES_MAX
+            || self.content_bytes >= PAGE_CONTENT_BYTES_MAX
             || self.partitions >= PAGE_PARTITIONS_MAX
     }
 }

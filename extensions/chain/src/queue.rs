@@ -10,11 +10,11 @@ use crate::chain::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::{LeaseRecord, Next, decode_record};
 use crate::keys;
-use crate::lease::described;
 use crate::limits::{
     FORMAT, META_BYTES_MAX, NEXT_RESPECTED_MS, POLL_MS_FIRST, POLL_MS_MAX, TICKET_REFRESH_MS, TICKET_TTL_MS,
 };
 use crate::ports::{Condition, Holder, Listing, Lookup, Unit, World};
+use crate::refusal::described;
 use crate::root::{Address, Age};
 use crate::types::Waiter;
 

@@ -3,10 +3,10 @@
 use crate::chain::Chain;
 use crate::error::{Error, Result};
 use crate::keys;
-use crate::lease::namespace_absent;
 use crate::limits::{FORMAT, META_BYTES_MAX, UNKNOWN_ATTEMPTS_MAX};
 use crate::meta::{Meta, StoreRecord};
 use crate::ports::{Condition, Lookup, World};
+use crate::refusal::namespace_absent;
 use crate::root::Address;
 use crate::types::{Profile, Verdict};
 

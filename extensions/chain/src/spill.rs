@@ -10,7 +10,7 @@ use crate::index::{Segments, segment_cache_key};
 use crate::keys;
 use crate::limits::{
     BUFFER_BYTES_MAX, BUFFER_RECORDS_MAX, HEAD_SPILL_BYTES, PACK_PARTS_MAX, REFERENCES_BYTES_MAX,
-    SEGMENT_RECORDS_TARGET, SEGMENT_SPLIT_FACTOR,
+    SEGMENT_BYTES_TARGET_MAX, SEGMENT_RECORDS_TARGET, SEGMENT_SPLIT_FACTOR,
 };
 use crate::ports::World;
 use crate::record::{EntryRecord, Place, Record};
@@ -190,10 +190,10 @@ fn split(records: Vec<Record>, target: usize) -> Vec<Vec<Record>> {
     if records.is_empty() {
         return Vec::new();
     }
-    if records.len() <= target * SEGMENT_SPLIT_FACTOR {
-        return vec![records];
-    }
-    let pieces = records.len().div_ceil(target);
+    let bytes = serde_json::to_vec(&records).expect("records have only string keys").len();
+    let too_many = records.len() > target * SEGMENT_SPLIT_FACTOR;
+    let by_count = if too_many { records.len().div_ceil(target) } else { 1 };
+    let pieces = by_count.max(bytes.div_ceil(SEGMENT_BYTES_TARGET_MAX));
     records.chunks(records.len().div_ceil(pieces)).map(<[Record]>::to_vec).collect()
 }
 

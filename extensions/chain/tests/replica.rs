@@ -338,3 +338,37 @@ fn arguments_that_could_escape_are_refused_before_any_request() {
         assert!(store.take_requests().is_empty());
     });
 }
+
+#[test]
+fn entries_with_all_the_tags_the_contract_allows_are_kept_and_told_in_bounded_pages() {
+    use peat_chain::types::Tag;
+    let store = store(12);
+    let writer = machine(&store, 1);
+    run(&store, async {
+        for commit in 0..4 {
+            let append = (0..150).map(|index| {
+                let mut new = new_entry(&format!("d-{commit}-{index}"), b"1", "run-1");
+                // Control characters take six bytes each in JSON.
+                let text = "\u{1}".repeat(256);
+                new.description.tags = (0..32).map(|_| Tag { name: text.clone(), value: text.clone() }).collect();
+                new
+            });
+            writer.push(&push_request(&format!("c{commit}"), append.collect(), None)).await.unwrap();
+            assert!(store.peek(HEAD).unwrap().len() <= 64 * 1024);
+        }
+        let reader = machine(&store, 2);
+        let (mut cursor, mut told, mut pages) = (None, 0, 0);
+        loop {
+            let page = reader.pull(&pull_request(cursor)).await.unwrap();
+            let entries = page.deltas.iter().flat_map(|delta| &delta.entries).count();
+            assert!(entries <= 260, "a page of {entries} entries has more than 4 MiB of tags");
+            told += entries;
+            pages += 1;
+            cursor = page.cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!((told, pages), (600, 3));
+    });
+}

@@ -1,0 +1,264 @@
+//! Acquiring leases: what is free or given up is taken by a compare-and-swap, what is held is waited for.
+
+use crate::chain::{Chain, Reading, Swap};
+use crate::error::{Error, ErrorKind, Result};
+use crate::head::LeaseRecord;
+use crate::keys;
+use crate::lease::{Obstacle, lease_of};
+use crate::limits::{
+    ACQUIRE_PARTITIONS_MAX, HOLDER_TEXT_CHARACTERS, LEASE_TTL_MS_MAX, LEASE_TTL_MS_MIN, UNKNOWN_ATTEMPTS_MAX,
+};
+use crate::ports::{Holder, World};
+use crate::queue::Wait;
+use crate::refusal::{check_state, namespace_absent, sealed_error};
+use crate::root::{Address, Root, Snapshot};
+use crate::types::{AcquireRequest, Lease};
+
+impl<W: World> Chain<W> {
+    /// Acquires the leases of `request` in its order; on failure those already acquired are released.
+    ///
+    /// Two requests a warm, uncontended partition (the swap and, once for all, the conditional read of the namespace
+    /// root). Not cancel safe: dropped, a lease may remain until its time to live is over.
+    pub async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>> {
+        check_acquire(request)?;
+        let deadline_ms = self.world.elapsed_ms().saturating_add(request.wait_ms);
+        loop {
+            let mut leases: Vec<Lease> = Vec::new();
+            for partition in &request.partitions {
+                let address = Address::new(&request.namespace, partition);
+                match self.acquire_root(address, request.ttl_ms, deadline_ms).await {
+                    Ok(lease) => leases.push(lease),
+                    Err(error) => {
+                        self.give_up(&request.namespace, &leases).await;
+                        return Err(error);
+                    }
+                }
+            }
+            // After the heads are ours: either this read sees a seal or a structural lease, or its owner's listing of the
+            // heads, made after it was written, sees our leases.
+            match self.structural_obstacle(&request.namespace).await {
+                Ok(Obstacle::Held(holder)) => {
+                    self.give_up(&request.namespace, &leases).await;
+                    self.wait_for_structural(&request.namespace, holder, deadline_ms).await?;
+                }
+                Ok(_) => return Ok(leases),
+                Err(error) => {
+                    self.give_up(&request.namespace, &leases).await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Waits for and takes the lease of one root.
+    pub(crate) async fn acquire_root(&self, address: Address<'_>, ttl_ms: u64, deadline_ms: u64) -> Result<Lease> {
+        let mut wait = Wait::new(deadline_ms, &self.world);
+        let mut tried: Vec<String> = Vec::new();
+        let outcome = self.take_when_free(address, ttl_ms, &mut wait, &mut tried).await;
+        wait.leave(self, address).await;
+        if let Err(error) = &outcome
+            && error.is_unavailable()
+            && !tried.is_empty()
+        {
+            // A swap of ours may still be applied: the next attempt of this machine must know its nonce.
+            let _ = self.world.cache(&abandoned_key(address), tried.join("\n").as_bytes()).await;
+        }
+        outcome
+    }
+
+    async fn take_when_free(
+        &self,
+        address: Address<'_>,
+        ttl_ms: u64,
+        wait: &mut Wait,
+        tried: &mut Vec<String>,
+    ) -> Result<Lease> {
+        let mut seen = self.cached_root(address).await.map(Box::new);
+        let mut known = seen.is_some();
+        let mut failures = 0;
+        loop {
+            if !known {
+                seen = match self.read_root(address, None).await? {
+                    Reading::Found(found) => Some(found),
+                    Reading::Absent | Reading::NotModified => None,
+                };
+                known = true;
+            }
+            let (root, etag) = match &seen {
+                Some(found) => {
+                    if let Some(lease) = found.root.lease()
+                        && tried.contains(&lease.nonce)
+                    {
+                        return Ok(lease_of(address.partition, found));
+                    }
+                    match self.obstacle(found, wait.ticket()) {
+                        Obstacle::None => {}
+                        Obstacle::Unknown => {
+                            known = false;
+                            continue;
+                        }
+                        Obstacle::Held(holder) if self.is_abandoned(address, &holder).await => {}
+                        Obstacle::Held(holder) => {
+                            seen = self.wait_for_change(address, found, wait, Some(&holder)).await?;
+                            continue;
+                        }
+                        Obstacle::Next => {
+                            seen = self.wait_for_change(address, found, wait, None).await?;
+                            continue;
+                        }
+                    }
+                    (found.root.clone(), Some(found.etag.clone()))
+                }
+                None => (self.absent_root(address).await?, None),
+            };
+            if let Root::Head(head) = &root
+                && let Some(moved_to) = &head.sealed
+            {
+                return Err(sealed_error(address.namespace, moved_to));
+            }
+            failures += 1;
+            if failures > 4 * UNKNOWN_ATTEMPTS_MAX && self.world.elapsed_ms() >= wait.deadline_ms() {
+                return Err(self.contended(address));
+            }
+            let lease = self.new_lease(ttl_ms);
+            tried.push(lease.nonce.clone());
+            let mut root = root;
+            root.lease_to(lease);
+            match self.swap(address, root, etag.as_deref()).await? {
+                Swap::Done(done) => return Ok(lease_of(address.partition, &done)),
+                Swap::Changed(current) => seen = current,
+            }
+        }
+    }
+
+    /// One pause, then what is at the address now.
+    async fn wait_for_change(
+        &self,
+        address: Address<'_>,
+        found: &Snapshot,
+        wait: &mut Wait,
+        holder: Option<&LeaseRecord>,
+    ) -> Result<Option<Box<Snapshot>>> {
+        wait.pause(self, address, holder, found.age).await?;
+        Ok(match self.read_root(address, Some(&found.etag)).await? {
+            Reading::NotModified => Some(Box::new(found.clone())),
+            Reading::Found(found) => Some(found),
+            Reading::Absent => None,
+        })
+    }
+
+    /// Releases what was acquired so far; what fails is left to its time to live.
+    async fn give_up(&self, namespace: &str, leases: &[Lease]) {
+        for lease in leases {
+            let _ = self.release(namespace, lease).await;
+        }
+    }
+
+    /// Waits until no structural command of another process is at work.
+    async fn wait_for_structural(&self, namespace: &str, holder: Box<LeaseRecord>, deadline_ms: u64) -> Result<()> {
+        let address = Address::new(namespace, keys::STRUCTURAL);
+        let mut wait = Wait::watching(deadline_ms, &self.world);
+        let mut obstacle = Obstacle::Held(holder);
+        while let Obstacle::Held(holder) = &obstacle {
+            wait.pause(self, address, Some(holder), None).await?;
+            obstacle = self.structural_obstacle(namespace).await?;
+        }
+        Ok(())
+    }
+
+    /// The namespace root, or why the namespace may not be written. `Held` when a structural command of another process
+    /// is at work.
+    async fn structural_obstacle(&self, namespace: &str) -> Result<Obstacle> {
+        let address = Address::new(namespace, keys::STRUCTURAL);
+        let found = self.current_meta(namespace).await?;
+        if let Root::Meta(meta) = &found.root {
+            check_state(meta)?;
+        }
+        if found.root.lease().is_some_and(|lease| lease.holder == bounded_holder(self.world.current())) {
+            return Ok(Obstacle::None);
+        }
+        match self.obstacle(&found, None) {
+            Obstacle::Unknown => match self.read_root(address, None).await? {
+                Reading::Found(found) => Ok(self.obstacle(&found, None)),
+                _ => Err(namespace_absent(namespace)),
+            },
+            Obstacle::Next => Ok(Obstacle::None),
+            obstacle => Ok(obstacle),
+        }
+    }
+
+    /// The namespace root as it is now: one request, cheap when unchanged.
+    pub(crate) async fn current_meta(&self, namespace: &str) -> Result<Snapshot> {
+        let address = Address::new(namespace, keys::STRUCTURAL);
+        let cached = self.cached_root(address).await;
+        let etag = cached.as_ref().map(|cached| cached.etag.clone());
+        match (self.read_root(address, etag.as_deref()).await?, cached) {
+            (Reading::Found(found), _) => Ok(*found),
+            (Reading::NotModified, Some(cached)) => Ok(cached),
+            _ => Err(namespace_absent(namespace)),
+        }
+    }
+
+    /// What is written where nothing is yet: only in a namespace that was set up.
+    async fn absent_root(&self, address: Address<'_>) -> Result<Root> {
+        if address.is_structural() {
+            return Err(namespace_absent(address.namespace));
+        }
+        let meta = Address::new(address.namespace, keys::STRUCTURAL);
+        if self.cached_root(meta).await.is_none() {
+            self.current_meta(address.namespace).await?;
+        }
+        Ok(Root::Head(crate::head::Head::new(address.partition, self.new_id())))
+    }
+
+    /// An earlier acquisition of this machine wrote it without getting an answer; nobody works under it.
+    async fn is_abandoned(&self, address: Address<'_>, lease: &LeaseRecord) -> bool {
+        let cached = self.world.cached(&abandoned_key(address)).await.ok().flatten().unwrap_or_default();
+        cached.split(|byte| *byte == b'\n').any(|nonce| nonce == lease.nonce.as_bytes())
+    }
+
+    fn new_lease(&self, ttl_ms: u64) -> LeaseRecord {
+        LeaseRecord {
+            holder: bounded_holder(self.world.current()),
+            nonce: self.new_id(),
+            ttl_ms,
+            acquired_at_ms: self.world.now_ms(),
+            beat: 0,
+        }
+    }
+
+    fn contended(&self, address: Address<'_>) -> Error {
+        let message = format!("{} is changed by others faster than it can be acquired; try again", address.partition);
+        Error::new(ErrorKind::Held, address.partition, message)
+    }
+}
+
+fn abandoned_key(address: Address<'_>) -> String {
+    format!("abandoned/{}", address.key())
+}
+
+fn bounded_holder(holder: Holder) -> Holder {
+    let bounded = |text: String| text.chars().take(HOLDER_TEXT_CHARACTERS).collect();
+    Holder {
+        host: bounded(holder.host),
+        boot_id: bounded(holder.boot_id),
+        pid_namespace: bounded(holder.pid_namespace),
+        command: bounded(holder.command),
+        ..holder
+    }
+}
+
+fn check_acquire(request: &AcquireRequest) -> Result<()> {
+    keys::check_namespace(&request.namespace)?;
+    request.partitions.iter().try_for_each(|partition| keys::check_partition(partition))?;
+    if request.partitions.len() > ACQUIRE_PARTITIONS_MAX {
+        return Err(Error::input("partitions", format!("at most {ACQUIRE_PARTITIONS_MAX} leases at once")));
+    }
+    if !request.partitions.is_sorted_by(|left, right| left < right) {
+        return Err(Error::input("partitions", "sorted and without duplicates"));
+    }
+    if !(LEASE_TTL_MS_MIN..=LEASE_TTL_MS_MAX).contains(&request.ttl_ms) {
+        return Err(Error::input("ttl-ms", format!("{LEASE_TTL_MS_MIN} to {LEASE_TTL_MS_MAX} milliseconds")));
+    }
+    Ok(())
+}
