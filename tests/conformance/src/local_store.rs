@@ -415,6 +415,7 @@ pub async fn what_is_cached_comes_back(store: &impl LocalStore) {
         let written = bytes(length as u64, length);
         store.cache("segment", &content::in_memory(written.clone())).unwrap();
         assert_eq!(read(&store.cached("segment").unwrap().unwrap()), written);
+        store.keep(&Digest::of(&written), &content::in_memory(written.clone())).unwrap();
         store.collect().unwrap();
         assert_eq!(read(&store.cached("segment").unwrap().unwrap()), written);
     }
@@ -453,8 +454,10 @@ pub async fn collecting_deletes_what_nothing_refers_to(store: &impl LocalStore) 
         let a = store.commit(&append(base + 1, "p", vec![new_entry("a", &shared)])).unwrap().entries[0].version.0;
         let b = all(store).iter().find(|stored| stored.entry.description.name == name("b")).unwrap().entry.version.0;
         store.stage(&append(base + 2, "q", vec![new_entry("a", &staged)]), 1).unwrap();
-        store.keep(&Digest::of(&kept), &content::in_memory(kept.clone())).unwrap();
-        assert_eq!(store.collect().unwrap(), base, "kept, but no entry ever came");
+        for content in [&kept, &staged] {
+            store.keep(&Digest::of(content), &content::in_memory(content.clone())).unwrap();
+        }
+        assert_eq!(store.collect().unwrap(), base, "of what was kept, only what is not pending has no reference");
 
         let remove = vec![reference("a", a), reference("b", b)];
         store.commit(&ChangeSet { remove, ..append(base + 3, "p", Vec::new()) }).unwrap();
