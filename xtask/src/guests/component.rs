@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
-use wasm_encoder::{CustomSection, Section};
+use wasm_encoder::{CustomSection, Section as _};
 use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
@@ -14,7 +14,7 @@ use wit_component::ComponentEncoder;
 const METADATA_SECTION: &str = "peat-extension";
 
 /// Raised when the way from module to component changes: everything is then made again.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 
 /// Makes the component of `core` at `target`, unless it is there already. Answers whether it was made.
 pub(super) fn make(core: &Path, target: &Path) -> Result<bool> {
@@ -41,11 +41,27 @@ fn encode(module: &[u8]) -> Result<Vec<u8>> {
             bail!("its metadata has no {key:?}");
         }
     }
-    let mut component = ComponentEncoder::default().validate(true).module(module)?.encode()?;
+    let module = without_metadata(module)?;
+    let mut component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
     let section = CustomSection { name: Cow::Borrowed(METADATA_SECTION), data: Cow::Borrowed(metadata) };
-    component.push(section.id());
-    wasm_encoder::Encode::encode(&section, &mut component);
+    section.append_to(&mut component);
     Ok(component)
+}
+
+/// The module without its metadata section, which moves to the component.
+fn without_metadata(module: &[u8]) -> Result<Vec<u8>> {
+    let mut rest = wasm_encoder::Module::HEADER.to_vec();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload?;
+        if matches!(&payload, Payload::CustomSection(section) if section.name() == METADATA_SECTION) {
+            continue;
+        }
+        if let Some((id, range)) = payload.as_section() {
+            let range = usize::try_from(range.start)?..usize::try_from(range.end)?;
+            wasm_encoder::RawSection { id, data: &module[range] }.append_to(&mut rest);
+        }
+    }
+    Ok(rest)
 }
 
 fn metadata_of(module: &[u8]) -> Result<&[u8]> {

@@ -16,19 +16,23 @@ use crate::workspace;
 use toolchain::{TARGET, Toolchain};
 
 const USAGE: &str = "\
-cargo xtask guests [--list]
+cargo xtask guests [--list] [--only NAME]… [--toolchain active|debian]
 
 Builds the WebAssembly components of this workspace into target/guests/components/: extensions, examples and test
 guests. Uses the wasm target of the active toolchain, else adds it with rustup, else uses Debian's toolchain (which is
 installed with apt where that is allowed); says which. Only what changed is built again.
 
-  --list    names the components and where they go, builds nothing
+  --list            names the components and where they go, builds nothing
+  --only NAME       builds this crate and no other; may be repeated
+  --toolchain NAME  takes this toolchain or fails, instead of the first that works
 ";
 
 /// What to build.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     list: bool,
+    only: Vec<String>,
+    toolchain: Option<String>,
     help: bool,
 }
 
@@ -36,9 +40,13 @@ impl Options {
     /// Reads the arguments of `cargo xtask guests`.
     pub(crate) fn parse(arguments: &[String]) -> Result<Self> {
         let mut options = Self::default();
-        for argument in arguments {
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().cloned().with_context(|| format!("{argument} wants a name\n\n{USAGE}"));
             match argument.as_str() {
                 "--list" => options.list = true,
+                "--only" => options.only.push(value()?),
+                "--toolchain" => options.toolchain = Some(value()?),
                 "-h" | "--help" => options.help = true,
                 other => bail!("unknown argument {other:?}\n\n{USAGE}"),
             }
@@ -64,7 +72,7 @@ pub(crate) fn build(options: &Options) -> Result<Vec<BuiltGuest>> {
     }
     let directory = workspace::target().join("guests");
     let components = directory.join("components");
-    let guests: Vec<BuiltGuest> = guest_crates()?
+    let guests: Vec<BuiltGuest> = chosen_crates(&options.only)?
         .into_iter()
         .map(|name| BuiltGuest { path: components.join(format!("{name}.wasm")), name })
         .collect();
@@ -72,7 +80,8 @@ pub(crate) fn build(options: &Options) -> Result<Vec<BuiltGuest>> {
         guests.iter().for_each(|guest| println!("{}  {}", guest.name, guest.path.display()));
         return Ok(guests);
     }
-    let toolchain = Toolchain::choose()?;
+    std::fs::create_dir_all(&components)?;
+    let toolchain = Toolchain::choose(options.toolchain.as_deref(), &directory)?;
     eprintln!("guests: {}", toolchain.choice);
     let mut cargo = toolchain.cargo_build();
     cargo.current_dir(workspace::root()).arg("--target-dir").arg(&directory);
@@ -83,7 +92,6 @@ pub(crate) fn build(options: &Options) -> Result<Vec<BuiltGuest>> {
     if !status.success() {
         bail!("building the guests failed ({status})");
     }
-    std::fs::create_dir_all(&components)?;
     for guest in &guests {
         let core = directory.join(TARGET).join("guest").join(format!("{}.wasm", guest.name.replace('-', "_")));
         let made = component::make(&core, &guest.path)?;
@@ -107,6 +115,16 @@ struct Package {
 #[derive(Deserialize)]
 struct Target {
     crate_types: Vec<String>,
+}
+
+/// The crates to build: those named, or all.
+fn chosen_crates(only: &[String]) -> Result<Vec<String>> {
+    let mut names = guest_crates()?;
+    if let Some(unknown) = only.iter().find(|name| !names.contains(name)) {
+        bail!("{unknown:?} is no guest crate; there are {}", names.join(", "));
+    }
+    names.retain(|name| only.is_empty() || only.contains(name));
+    Ok(names)
 }
 
 /// The workspace members that are built for wasm, sorted.

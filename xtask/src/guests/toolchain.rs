@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::workspace;
+
 /// The target of every guest.
 pub(super) const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -18,6 +20,26 @@ const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "l
 
 /// How long `rustup target add` may take: without a way out it would try for minutes.
 const RUSTUP_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// File that remembers why rustup cannot add the target, so that only the first build waits for it.
+const RUSTUP_RECORD: &str = "rustup-target-add-failed";
+
+/// Variables by which the cargo that runs this command, or a person, steers another toolchain than the chosen one.
+const STEERING: [&str; 8] = [
+    "RUSTC",
+    "RUSTDOC",
+    "RUSTFLAGS",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "CARGO",
+    "CARGO_TARGET_DIR",
+    // `cargo run` points it at the libraries of its own compiler.
+    "LD_LIBRARY_PATH",
+];
+
+/// Beginnings of such variables.
+const STEERING_PREFIXES: [&str; 5] =
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_ENCODED_", "CARGO_BUILD_", "CARGO_PROFILE_"];
 
 /// A toolchain that can build guests.
 #[derive(Debug)]
@@ -30,17 +52,42 @@ pub(super) struct Toolchain {
 }
 
 impl Toolchain {
-    /// The first that works.
-    pub(super) fn choose() -> Result<Self> {
+    /// The first that works, or the one named `wanted`. What is learned about the network is remembered in `directory`.
+    pub(super) fn choose(wanted: Option<&str>, directory: &Path) -> Result<Self> {
+        match wanted {
+            None => Self::first(&directory.join(RUSTUP_RECORD)),
+            Some("active") => match rustc_with_target() {
+                Some(rustc) => Ok(Self::active(format!("the active toolchain, as asked ({rustc})"))),
+                None => bail!("the active toolchain has no {TARGET}; add it with `rustup target add {TARGET}`"),
+            },
+            Some("debian") => {
+                if !debian_is_complete() {
+                    install_debian("it was asked for")?;
+                }
+                Ok(Self::debian("Debian's toolchain, as asked, building std from source".to_owned()))
+            }
+            Some(other) => bail!("there is no toolchain {other:?}; there are active, debian"),
+        }
+    }
+
+    fn first(record: &Path) -> Result<Self> {
         if let Some(rustc) = rustc_with_target() {
             return Ok(Self::active(format!("the active toolchain, which has {TARGET} ({rustc})")));
         }
-        let why_not_rustup = match add_with_rustup() {
-            Ok(()) => return Ok(Self::active(format!("the active toolchain, {TARGET} added with rustup"))),
-            Err(reason) => format!("{reason:#}"),
+        let complete = debian_is_complete();
+        let why_not_rustup = match std::fs::read_to_string(record) {
+            Ok(reason) if complete => format!("{reason}, as found earlier ({} says so)", record.display()),
+            _ => match add_with_rustup() {
+                Ok(()) => return Ok(Self::active(format!("the active toolchain, {TARGET} added with rustup"))),
+                Err(reason) => {
+                    let reason = format!("{reason:#}");
+                    std::fs::write(record, &reason)?;
+                    reason
+                }
+            },
         };
         let reasons = format!("the active toolchain has no {TARGET}; rustup: {why_not_rustup}");
-        if debian_is_complete() {
+        if complete {
             return Ok(Self::debian(format!("Debian's toolchain, building std from source ({reasons})")));
         }
         install_debian(&reasons)?;
@@ -50,12 +97,9 @@ impl Toolchain {
     /// A cargo command that builds guests; the caller adds packages and directories.
     pub(super) fn cargo_build(&self) -> Command {
         let mut command = Command::new(&self.cargo);
-        // What the cargo that runs this command has set for its own toolchain would confuse the other one.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            let inherited = ["RUSTC", "RUSTDOC", "RUSTFLAGS", "RUSTC_WRAPPER", "CARGO", "CARGO_TARGET_DIR"];
-            let of_cargo = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_ENCODED_", "CARGO_BUILD_", "CARGO_PROFILE_"];
-            if inherited.contains(&text.as_ref()) || of_cargo.iter().any(|prefix| text.starts_with(prefix)) {
+            if STEERING.contains(&text.as_ref()) || STEERING_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
                 command.env_remove(&name);
             }
         }
@@ -86,7 +130,13 @@ impl Toolchain {
 
 /// The version of the active rustc, when it has the target's standard library.
 fn rustc_with_target() -> Option<String> {
-    let libraries = output(Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET])).ok()?;
+    // In the workspace, whose rust-toolchain.toml decides which one is active.
+    let rustc = || {
+        let mut command = Command::new("rustc");
+        command.current_dir(workspace::root());
+        command
+    };
+    let libraries = output(rustc().args(["--print", "target-libdir", "--target", TARGET])).ok()?;
     let has_core = std::fs::read_dir(libraries.trim())
         .ok()?
         .filter_map(|entry| entry.ok())
@@ -94,12 +144,18 @@ fn rustc_with_target() -> Option<String> {
     if !has_core {
         return None;
     }
-    output(Command::new("rustc").arg("--version")).ok().map(|version| version.trim().to_owned())
+    output(rustc().arg("--version")).ok().map(|version| version.trim().to_owned())
 }
 
 fn add_with_rustup() -> Result<()> {
     let mut command = Command::new("rustup");
-    command.args(["target", "add", TARGET]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["target", "add", TARGET])
+        .current_dir(workspace::root())
+        .env("RUSTUP_MAX_RETRIES", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut child = command.spawn().context("it is not there")?;
     let started = Instant::now();
     loop {
