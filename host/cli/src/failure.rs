@@ -217,6 +217,9 @@ fn of_file(error: &io::Error) -> ExitCode {
     match error.kind() {
         io::ErrorKind::NotFound => ExitCode::NotFound,
         io::ErrorKind::PermissionDenied => ExitCode::Denied,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem => {
+            ExitCode::DatastoreUnavailable
+        }
         io::ErrorKind::InvalidInput
         | io::ErrorKind::InvalidData
         | io::ErrorKind::IsADirectory

@@ -51,9 +51,11 @@ fn run(cli: Cli, words: &[OsString]) -> ExitCode {
 
 fn answer(cli: Cli, screen: Screen, words: &[OsString]) -> Result<Answer, Failure> {
     tracing_output::start(cli.global.verbose, environment::log_filter())?;
-    let environment = Environment::read()?;
-    let context = Context { screen, environment, chosen: cli.global.repo, command: composition::command_line(words) };
-    commands::dispatch(&context, cli.command)
+    let chosen = cli.global.repo;
+    commands::dispatch(cli.command, || {
+        let environment = Environment::read()?;
+        Ok(Context { screen, environment, chosen, command: composition::command_line(words) })
+    })
 }
 
 /// Help goes to stdout, mistakes of usage to stderr, or as JSON to stdout.

@@ -14,15 +14,18 @@ use crate::composition::Context;
 use crate::failure::Failure;
 use crate::rendering::Answer;
 
-/// Does what was asked.
-pub(crate) fn dispatch(context: &Context, command: Command) -> Result<Answer, Failure> {
+/// Does what was asked. `context` is made only where a command needs one: `peat version` works in a broken environment.
+pub(crate) fn dispatch(
+    command: Command,
+    context: impl FnOnce() -> Result<Context, Failure>,
+) -> Result<Answer, Failure> {
     match command {
-        Command::Repo(command) => repo::dispatch(context, command),
-        Command::Model(command) => model::dispatch(context, command),
-        Command::Data(command) => data::dispatch(context, command),
-        Command::Run(command) => run::dispatch(context, command),
-        Command::Datastore(command) => datastore::dispatch(context, command),
-        Command::Extension(command) => extension::dispatch(context, command),
+        Command::Repo(command) => repo::dispatch(&context()?, command),
+        Command::Model(command) => model::dispatch(&context()?, command),
+        Command::Data(command) => data::dispatch(&context()?, command),
+        Command::Run(command) => run::dispatch(&context()?, command),
+        Command::Datastore(command) => datastore::dispatch(&context()?, command),
+        Command::Extension(command) => extension::dispatch(&context()?, command),
         Command::Completions { shell } => Ok(completions::print(shell)),
         Command::Version => Ok(version::show()),
     }

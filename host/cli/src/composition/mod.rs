@@ -23,7 +23,7 @@ pub(crate) use catalogue::{Catalogue, CatalogueEntry, Provider};
 pub(crate) use command_line::command_line;
 pub(crate) use components::{COMPONENT_BYTES_MAX, Components};
 pub(crate) use datastore::{DatastoreChoice, resolve_settings};
-pub(crate) use file_access::{create_private_directory, read_bounded, read_text_if_there, write_atomically, write_new};
+pub(crate) use file_access::{read_bounded, read_text_if_there, write_atomically, write_new};
 pub(crate) use grants::{add_grants, lacking};
 pub(crate) use home::Home;
 pub(crate) use installation::{Extensions, Installed};

@@ -93,9 +93,25 @@ impl Repository {
         &self.config.namespace
     }
 
-    /// A path of the user inside the configuration: relative ones are relative to the repository.
+    /// A path of the configuration: relative ones are relative to the repository. Whether it exists makes no difference.
     pub(crate) fn resolve(&self, path: &str) -> PathBuf {
-        self.root.join(path)
+        let mut resolved = self.root.clone();
+        let mut rest = Path::new(path);
+        // The root is free of links, so that going up from it is the same as taking its last name away.
+        loop {
+            if let Ok(below) = rest.strip_prefix(".") {
+                rest = below;
+            } else if let Ok(below) = rest.strip_prefix("..") {
+                resolved.pop();
+                rest = below;
+            } else {
+                break;
+            }
+        }
+        if !rest.as_os_str().is_empty() {
+            resolved.push(rest);
+        }
+        resolved
     }
 
     /// Writes the grants into `peat.yaml`, unless they are there already.
@@ -130,5 +146,38 @@ impl Repository {
         write_atomically(&self.root.join(CONFIG_FILE), text.as_bytes())?;
         self.config_text = text;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment() -> Environment {
+        Environment::read().unwrap()
+    }
+
+    #[test]
+    fn a_repository_is_found_from_inside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        let inside = root.join("models/deep");
+        std::fs::create_dir_all(&inside).unwrap();
+        assert!(matches!(Repository::open(Some(&inside), &environment()), Err(Failure::NotFound(_))));
+        std::fs::write(root.join(CONFIG_FILE), "format: 1\nid: 0a1b2c3d4e5f\n").unwrap();
+        assert_eq!(Repository::open(Some(&inside), &environment()).unwrap().root, root);
+    }
+
+    #[test]
+    fn paths_of_the_configuration_start_at_the_repository() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(CONFIG_FILE), "format: 1\nid: 0a1b2c3d4e5f\n").unwrap();
+        let repository = Repository::open(Some(directory.path()), &environment()).unwrap();
+        let parent = repository.root.parent().unwrap();
+        assert_eq!(repository.resolve("."), repository.root);
+        assert_eq!(repository.resolve("./data"), repository.root.join("data"));
+        assert_eq!(repository.resolve("../shared"), parent.join("shared"));
+        assert_eq!(repository.resolve("../../x/../y"), parent.parent().unwrap().join("x/../y"));
+        assert_eq!(repository.resolve("/srv/peat"), Path::new("/srv/peat"));
     }
 }

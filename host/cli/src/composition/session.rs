@@ -69,9 +69,6 @@ impl Session {
     ) -> Result<Self, Failure> {
         let home = context.home()?;
         let path = home.store(&repository.config.id, choice.key());
-        if let Some(parent) = path.parent() {
-            super::create_private_directory(parent)?;
-        }
         let store = Arc::new(SqliteStore::open(&path, StoreSettings::default())?);
         let locks = FileLocks::open(&path.join("locks"), &context.command).map_err(of_lock)?;
         let identity = ProcessIdentity::new(&context.command)

@@ -51,8 +51,10 @@ impl MethodExecutor for ShellExecutor {
             Some(ended) => ended,
             None => {
                 let timeout = humantime::format_duration(command.timeout);
-                let message =
-                    format!("the command took longer than {timeout} and was killed; allow more with --timeout");
+                let message = format!(
+                    "the command took longer than {timeout} and was killed; allow more with --timeout, methodTimeout of \
+                     peat.yaml, or its argument `timeout`"
+                );
                 return Err(MethodError::Failed { message, transient: false });
             }
         };

@@ -155,7 +155,11 @@ fn answer(candidates: &[Candidate]) -> Answer {
     page.table(table);
     if let Some(first) = candidates.first() {
         page.hint(match &first.metadata.kind {
-            Kind::Datastore(_) => format!("next: peat datastore setup {}", first.metadata.name),
+            Kind::Datastore(_) => {
+                let wants_directory = first.metadata.wants.iter().any(|want| want.capability == "directory");
+                let setting = if wants_directory { " --setting path=DIR" } else { "" };
+                format!("next: peat datastore setup {}{setting}", first.metadata.name)
+            }
             Kind::Models(types) => {
                 let name = types.first().map_or("TYPE", |known| known.name.as_str());
                 format!("next: peat model create NAME --type {name}")

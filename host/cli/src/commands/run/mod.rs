@@ -28,6 +28,8 @@ pub(super) fn dispatch(context: &Context, command: RunCommand) -> Result<Answer,
 
 /// The JSON of a run.
 pub(super) fn record_json(record: &RunRecord) -> Value {
+    let data: Vec<Value> =
+        record.data.iter().map(|data| json!({ "name": data.name, "size": data.size, "sha256": data.digest })).collect();
     json!({
         "id": record.run_id,
         "model": record.model_name,
@@ -40,7 +42,7 @@ pub(super) fn record_json(record: &RunRecord) -> Value {
         "finishedAt": timestamp(record.finished_at_ms),
         "durationMs": record.finished_at_ms.saturating_sub(record.started_at_ms),
         "waitedMs": record.waited_ms,
-        "data": record.data,
+        "data": data,
         "logBytesDropped": record.log_bytes_dropped,
     })
 }
