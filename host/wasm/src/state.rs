@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use peat_core::identifiers::GrantName;
 use peat_core::ports::{
@@ -117,11 +116,6 @@ impl GuestState {
     pub(crate) fn limit(&mut self, limit: &'static str, allowed: u64) -> LimitReached {
         self.accounting.reach(limit, allowed);
         LimitReached(Reached { limit, allowed })
-    }
-
-    /// Milliseconds from any fixed moment on; does not stop while the machine is suspended.
-    pub(crate) fn elapsed(&self) -> Duration {
-        Duration::from_millis(self.services.clock.elapsed_ms())
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) fn pull_to_guest(request: &PullRequest, namespace: &str) -> guest::Pu
 pub(crate) fn page_from_guest(
     state: &mut GuestState,
     page: guest::PullPage,
-    asked: Option<&[PartitionName]>,
+    asked: Option<&BTreeSet<PartitionName>>,
 ) -> Validated<PullPage> {
     let mut seen = BTreeSet::new();
     let mut deltas = Vec::with_capacity(page.deltas.len());

@@ -1,5 +1,6 @@
 //! The exported functions of a datastore extension, one method each: arguments in, answer validated.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use peat_core::content::SharedContent;
@@ -147,14 +148,14 @@ impl ComponentDatastore {
 
     pub(super) async fn call_pull(&self, request: &PullRequest) -> Result<PullPage, DatastoreError> {
         let parameters = exchange::pull_to_guest(request, &self.namespace);
-        let asked = request.partitions.clone();
+        let asked: Option<BTreeSet<_>> = request.partitions.as_ref().map(|names| names.iter().cloned().collect());
         let called = self
             .call("pull", self.limits.datastore_deadline)
             .run(
                 |store, instance| Ok(sync(store, instance)?.func_pull()),
                 move |_| Ok((parameters,)),
                 move |state, (answer,)| {
-                    answered(answer, |page| exchange::page_from_guest(state, page, asked.as_deref()))
+                    answered(answer, |page| exchange::page_from_guest(state, page, asked.as_ref()))
                 },
             )
             .await;
