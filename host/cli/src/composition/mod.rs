@@ -55,6 +55,11 @@ impl Context {
         Repository::open(self.chosen.as_deref(), &self.environment)
     }
 
+    /// The same, to change its `peat.yaml` and `peat.lock`.
+    pub(crate) fn repository_for_change(&self) -> Result<Repository, Failure> {
+        Repository::open_for_change(self.chosen.as_deref(), &self.environment)
+    }
+
     /// The places of this machine.
     pub(crate) fn home(&self) -> Result<Home, Failure> {
         Home::new(&self.environment)

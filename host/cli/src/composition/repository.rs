@@ -1,5 +1,6 @@
 //! The repository: found upwards from where the user stands, its files read strictly.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use peat_core::identifiers::{ExtensionName, NamespaceName};
@@ -31,11 +32,25 @@ pub(crate) struct Repository {
     /// `peat.lock`.
     pub(crate) lock: LockFile,
     config_text: String,
+    _changing: Option<File>,
 }
 
 impl Repository {
     /// Finds and reads the repository at or above `chosen`, PEAT_REPO or the current directory.
     pub(crate) fn open(chosen: Option<&Path>, environment: &Environment) -> Result<Self, Failure> {
+        Self::read(&Self::find(chosen, environment)?, environment, None)
+    }
+
+    /// The same, to change `peat.yaml` and `peat.lock`: waits until no other process does, so that no change is lost. Others
+    /// wait until the answered value is dropped.
+    pub(crate) fn open_for_change(chosen: Option<&Path>, environment: &Environment) -> Result<Self, Failure> {
+        let root = Self::find(chosen, environment)?;
+        let changing = File::open(&root).and_then(|directory| directory.lock().map(|()| directory));
+        let changing = changing.map_err(|source| Failure::file("lock", &root, source))?;
+        Self::read(&root, environment, Some(changing))
+    }
+
+    fn find(chosen: Option<&Path>, environment: &Environment) -> Result<PathBuf, Failure> {
         let start = chosen.or(environment.repository.as_deref()).unwrap_or(Path::new("."));
         let start = std::path::absolute(start).and_then(|start| start.canonicalize());
         let start = start.map_err(|error| {
@@ -49,10 +64,10 @@ impl Repository {
                 start.display()
             ))
         })?;
-        Self::read(root, environment)
+        Ok(root.to_owned())
     }
 
-    fn read(root: &Path, environment: &Environment) -> Result<Self, Failure> {
+    fn read(root: &Path, environment: &Environment, changing: Option<File>) -> Result<Self, Failure> {
         let limit = DOCUMENT_BYTES_MAX as u64;
         let config_path = root.join(CONFIG_FILE);
         let config_text = read_text_if_there(&config_path, limit)?.unwrap_or_default();
@@ -70,7 +85,7 @@ impl Repository {
             Some(text) => LockFile::parse(LOCK_FILE, &text)?,
             None => LockFile::default(),
         };
-        Ok(Self { root: root.to_owned(), config, lock, config_text })
+        Ok(Self { root: root.to_owned(), config, lock, config_text, _changing: changing })
     }
 
     /// Reads `models/*.yaml`.
@@ -166,6 +181,18 @@ mod tests {
         assert!(matches!(Repository::open(Some(&inside), &environment()), Err(Failure::NotFound(_))));
         std::fs::write(root.join(CONFIG_FILE), "format: 1\nid: 0a1b2c3d4e5f\n").unwrap();
         assert_eq!(Repository::open(Some(&inside), &environment()).unwrap().root, root);
+    }
+
+    #[test]
+    fn two_changes_of_one_repository_wait_for_each_other() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(CONFIG_FILE), "format: 1\nid: 0a1b2c3d4e5f\n").unwrap();
+        let first = Repository::open_for_change(Some(directory.path()), &environment()).unwrap();
+        let other = File::open(directory.path()).unwrap();
+        assert!(other.try_lock().is_err());
+        assert!(Repository::open(Some(directory.path()), &environment()).is_ok());
+        drop(first);
+        assert!(other.try_lock().is_ok());
     }
 
     #[test]

@@ -109,7 +109,7 @@ fn save(content: &SharedContent, path: &Path) -> Result<(), Failure> {
         .prefix(".peat-")
         .permissions(permissions)
         .tempfile_in(directory)
-        .map_err(|source| Failure::file("write into", directory, source))?;
+        .map_err(|error| Failure::file("write into", directory, error.kind().into()))?;
     walk(&**content, |bytes| file.write_all(bytes)).map_err(wrong)?;
     file.as_file().sync_all().map_err(wrong)?;
     file.persist(path).map_err(|error| wrong(error.error))?;

@@ -36,7 +36,7 @@ fn choose_local(context: &Context, arguments: &DatastoreSetup) -> Result<Answer,
     if !arguments.settings.is_empty() || arguments.lease_ttl.is_some() {
         return Err(Failure::InvalidInput("the datastore `local` has no settings; leave them out".to_owned()));
     }
-    let mut repository = context.repository()?;
+    let mut repository = context.repository_for_change()?;
     let before = repository.shared_datastore().map(|shared| shared.extension.clone());
     repository.write_datastore(None)?;
     let mut page = Page::default();
@@ -50,8 +50,8 @@ fn choose_local(context: &Context, arguments: &DatastoreSetup) -> Result<Answer,
 fn choose_shared(context: &Context, arguments: &DatastoreSetup) -> Result<Answer, Failure> {
     let name = ExtensionName::parse(&arguments.datastore)
         .map_err(|error| Failure::InvalidInput(format!("{error}; or write `{LOCAL}` for the embedded datastore")))?;
-    let repository = context.repository()?;
     let local_items = local_items(context)?;
+    let repository = context.repository_for_change()?;
     let metadata = Extensions::open(&repository, &context.home()?).get(&name)?.metadata;
     let configured = configured(arguments, &metadata, name)?;
     let choice = DatastoreChoice::shared(&repository, configured.clone());

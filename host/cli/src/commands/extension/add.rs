@@ -30,7 +30,7 @@ struct Candidate {
 
 /// Checks and installs components.
 pub(super) fn add(context: &Context, arguments: &ExtensionAdd) -> Result<Answer, Failure> {
-    let mut repository = context.repository()?;
+    let mut repository = context.repository_for_change()?;
     let home = context.home()?;
     let components = Components::new(&home);
     let candidates = read_all(&components, &repository, arguments)?;

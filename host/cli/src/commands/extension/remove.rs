@@ -9,7 +9,7 @@ use crate::rendering::{Answer, Page};
 
 /// Takes an extension out of `peat.lock`, with its grants. Refused while something uses it.
 pub(super) fn remove(context: &Context, name: &ExtensionName) -> Result<Answer, Failure> {
-    let mut repository = context.repository()?;
+    let mut repository = context.repository_for_change()?;
     let home = context.home()?;
     if let Some(user) = user_of(&repository, name)? {
         return Err(Failure::InvalidInput(format!("extension {name} is used by {user}")));
