@@ -11,9 +11,10 @@ use crate::content::{self, Blob};
 /// Largest data item that the `read_*` functions bring into the guest's memory: 16 MiB. Use [`read`] for more.
 pub const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// Writes `value` as the JSON data item `name`. Durable when the run commits.
+/// Writes `value` as the JSON data item `name`, indented and with a last newline. Durable when the run commits.
 pub async fn write_json<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<(), Error> {
-    let bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::invalid_input(name, error.to_string()))?;
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::invalid_input(name, error.to_string()))?;
+    bytes.push(b'\n');
     write_bytes(name, "application/json", &bytes).await
 }
 

@@ -13,7 +13,7 @@ fn datastore_metadata(features: &str) -> String {
 /// Everything a model must have; running it traps.
 pub fn sound_model() -> Vec<u8> {
     let source = "package test:guest; world guest { export peat:model/methods@0.1.0; }";
-    with_metadata(component(&["host", "model"], source, "guest"), MODEL_METADATA.as_bytes())
+    with_metadata(component(&["host", "model"], source, "guest", None), MODEL_METADATA.as_bytes())
 }
 
 /// Everything a datastore must have; using it traps.
@@ -24,7 +24,7 @@ pub fn sound_datastore() -> Vec<u8> {
 /// A model whose component exports nothing.
 pub fn model_without_methods() -> Vec<u8> {
     let source = "package test:guest; world guest { }";
-    with_metadata(component(&[], source, "guest"), MODEL_METADATA.as_bytes())
+    with_metadata(component(&[], source, "guest", None), MODEL_METADATA.as_bytes())
 }
 
 /// A model whose `run` has the right name and another type.
@@ -32,7 +32,7 @@ pub fn model_of_another_type() -> Vec<u8> {
     let source = "package peat:model@0.1.0;
         interface methods { run: func(invocation: string) -> string; }
         world guest { export methods; }";
-    with_metadata(component(&[], source, "guest"), MODEL_METADATA.as_bytes())
+    with_metadata(component(&[], source, "guest", None), MODEL_METADATA.as_bytes())
 }
 
 /// A datastore that exports `capabilities` alone.
@@ -47,6 +47,6 @@ pub fn datastore_claiming_locks() -> Vec<u8> {
 
 fn datastore(exports: &str, features: &str) -> Vec<u8> {
     let source = format!("package test:guest; world guest {{ {exports} }}");
-    let component = component(&["host", "datastore"], &source, "guest");
+    let component = component(&["host", "datastore"], &source, "guest", None);
     with_metadata(component, datastore_metadata(features).as_bytes())
 }

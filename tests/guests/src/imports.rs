@@ -12,5 +12,5 @@ pub fn model_importing(name: &str) -> Vec<u8> {
     if package != "peat:host" {
         source += &format!("package {package}@{version} {{ interface {interface} {{ touch: func() -> u32; }} }}");
     }
-    with_metadata(component(&["host", "model"], &source, "guest"), MODEL_METADATA.as_bytes())
+    with_metadata(component(&["host", "model"], &source, "guest", Some(name)), MODEL_METADATA.as_bytes())
 }

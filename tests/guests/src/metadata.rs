@@ -17,7 +17,7 @@ pub fn model_with_metadata(metadata: &[u8]) -> Vec<u8> {
 /// A sound model that says nothing of itself.
 pub fn model_without_metadata() -> Vec<u8> {
     let source = "package test:guest; world guest { export peat:model/methods@0.1.0; }";
-    component(&["host", "model"], source, "guest")
+    component(&["host", "model"], source, "guest", None)
 }
 
 /// A sound model that describes itself twice.

@@ -9,23 +9,23 @@ use wasi_preview1_component_adapter_provider::{
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use crate::dummy::with_metadata;
+use crate::dummy::{wit_directory, with_metadata};
 
 /// What the model prints to standard output; the host owes it to the log.
 pub const STANDARD_OUTPUT_LINE: &str = "printed by a standard library";
 
 const METADATA: &str = r#"{"format":1,"name":"@test/standard-library","version":"0.1.0","summary":"Prints a line",
+    "wants":[{"capability":"wasi:filesystem","reason":"every guest of a standard library imports it"}],
     "models":[{"name":"@test/standard-library","summary":"Prints a line","methods":[
         {"name":"print","summary":"Prints a line, reads the clock, draws a random number"}]}]}"#;
 
 /// A model `@test/standard-library` whose method `print` writes [`STANDARD_OUTPUT_LINE`] to standard output, reads the
-/// clock, draws a random number, finds no environment variable and no open directory, and ends with the summary
-/// "printed". It fails with "the host leaked" when it finds one.
+/// clock and draws a random number, and ends with the summary "printed". It fails with "the host leaked" when it finds an
+/// environment variable, or an open directory in which it can make a file.
 pub fn standard_library_model() -> Vec<u8> {
-    let contract = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/");
     let mut resolve = Resolve::default();
     for package in ["host", "model"] {
-        resolve.push_dir(format!("{contract}{package}")).expect("the contract is sound WIT");
+        resolve.push_dir(wit_directory(package)).expect("the contract is sound WIT");
     }
     let source = "package test:guest; world guest { export peat:model/methods@0.1.0; }";
     let package = resolve.push_str("guest.wit", source).expect("the WIT is sound");
@@ -47,7 +47,8 @@ pub fn standard_library_model() -> Vec<u8> {
 const MODULE: &str = r#"
 (module
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
-  (import "wasi_snapshot_preview1" "fd_prestat_get" (func $fd_prestat_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "clock_time_get" (func $clock_time_get (param i32 i64 i32) (result i32)))
   (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes_get (param i32 i32) (result i32)))
@@ -57,6 +58,7 @@ const MODULE: &str = r#"
   (data (i32.const 64) "printed")
   (data (i32.const 80) "the host leaked")
   (data (i32.const 96) "the host refused")
+  (data (i32.const 112) "made-by-guest")
 
   (func (export "cabi_realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
     (local $address i32)
@@ -90,8 +92,9 @@ const MODULE: &str = r#"
       (then (return (call $answer (i32.const 1) (i32.const 96) (i32.const 16)))))
     (if (i32.load (i32.const 160))
       (then (return (call $answer (i32.const 1) (i32.const 80) (i32.const 15)))))
-    ;; The first open directory would be descriptor 3.
-    (if (i32.eqz (call $fd_prestat_get (i32.const 3) (i32.const 168)))
+    ;; The first open directory would be descriptor 3: create a file there, with the right to write (64).
+    (if (i32.eqz (call $path_open (i32.const 3) (i32.const 0) (i32.const 112) (i32.const 13)
+          (i32.const 1) (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 168)))
       (then (return (call $answer (i32.const 1) (i32.const 80) (i32.const 15)))))
     (call $answer (i32.const 0) (i32.const 64) (i32.const 7)))
 )
