@@ -285,3 +285,21 @@ fn a_namespace_that_nobody_set_up_is_not_written() {
         assert!(store.keys("other/").is_empty());
     });
 }
+
+#[test]
+fn a_release_or_break_whose_reply_was_lost_is_known_to_be_done() {
+    for fault in [Fault::ReplyLost, Fault::ConflictAfter] {
+        let store = store(15);
+        let (holder, operator) = (machine(&store, 1), machine(&store, 2));
+        run(&store, async {
+            let lease = acquire(&holder, 0).await.unwrap();
+            store.force(&[fault]);
+            let renewed = holder.renew(NAMESPACE, &lease).await.unwrap();
+            store.force(&[fault]);
+            holder.release(NAMESPACE, &renewed).await.unwrap();
+            let broken = acquire(&holder, 0).await.unwrap();
+            store.force(&[fault]);
+            operator.break_lease(NAMESPACE, PARTITION, &broken.nonce).await.unwrap();
+        });
+    }
+}

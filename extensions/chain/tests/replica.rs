@@ -372,3 +372,51 @@ fn entries_with_all_the_tags_the_contract_allows_are_kept_and_told_in_bounded_pa
         assert_eq!((told, pages), (600, 3));
     });
 }
+
+#[test]
+fn version_numbers_of_many_removed_names_do_not_start_again_when_their_marks_are_dropped() {
+    let store = store(13);
+    let writer = machine(&store, 1);
+    run(&store, async {
+        let reader = machine(&store, 2);
+        let mut replica = Replica::default();
+        let names: Vec<String> = (0..1_500).map(|index| format!("gone-{index:04}")).collect();
+        // Empty content lies nowhere: nothing keeps the marks but the version numbers.
+        let append = names.iter().map(|name| new_entry(name, b"", "run-1")).collect();
+        writer.push(&push_request("first", append, None)).await.unwrap();
+        replica.pull(&reader, false).await;
+        let mut request = push_request("remove", Vec::new(), None);
+        request.remove = names.iter().map(|name| VersionReference { name: name.clone(), version: 1 }).collect();
+        assert_eq!(writer.push(&request).await.unwrap().removed.len(), names.len());
+        write_many(&writer, "fill", (0..1_500).map(|index| format!("fill-{index:04}"))).await;
+        for (round, name) in names.iter().step_by(300).enumerate() {
+            let receipt = write(&writer, &format!("again-{round}"), name, b"2").await.unwrap();
+            assert!(receipt.entries[0].version >= 2, "{name} got version {} again", receipt.entries[0].version);
+        }
+        replica.pull(&reader, false).await;
+        assert_eq!(replica.entries.len(), 1_500 + 5);
+    });
+}
+
+#[test]
+fn a_replica_that_slept_while_marks_were_dropped_is_replaced() {
+    let store = store(14);
+    let writer = machine(&store, 1);
+    run(&store, async {
+        let (sleeper, mut replica) = (machine(&store, 2), Replica::default());
+        for round in 0..40 {
+            let mut small = new_entry("capped", format!("{round}").as_bytes(), "run-1");
+            small.version_cap = Some(1);
+            writer.push(&push_request(&format!("c{round}"), vec![small], None)).await.unwrap();
+            if round == 5 {
+                replica.pull(&sleeper, false).await;
+            }
+            write_many(&writer, &format!("fill-{round}"), (0..150).map(|index| format!("fill-{round}-{index}"))).await;
+        }
+        replica.pull(&sleeper, false).await;
+        let capped: Vec<u64> =
+            replica.keys().iter().filter(|(name, _)| *name == "capped").map(|(_, version)| *version).collect();
+        assert_eq!(capped, [40]);
+        assert_eq!(replica.entries.len(), 1 + 40 * 150);
+    });
+}
