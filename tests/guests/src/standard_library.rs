@@ -52,7 +52,8 @@ const MODULE: &str = r#"
   (import "wasi_snapshot_preview1" "clock_time_get" (func $clock_time_get (param i32 i64 i32) (result i32)))
   (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "environ_sizes_get" (func $environ_sizes_get (param i32 i32) (result i32)))
-  (memory (export "memory") 2)
+  ;; The adapter keeps its own state, 64 KiB, in memory that it takes from `cabi_realloc`.
+  (memory (export "memory") 16)
   (global $free (mut i32) (i32.const 65536))
   (data (i32.const 16) "printed by a standard library\n")
   (data (i32.const 64) "printed")
