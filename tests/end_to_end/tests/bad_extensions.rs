@@ -6,6 +6,7 @@
 use std::fs;
 
 use peat_end_to_end_tests::{Checkout, Scratch, component};
+use peat_test_guests as guests;
 
 /// One byte more than a component may have.
 const TOO_MANY_BYTES: u64 = 64 * 1024 * 1024 + 1;
@@ -58,12 +59,42 @@ fn an_oversized_file_is_refused_without_being_read() {
 }
 
 #[test]
-fn every_structural_defect_is_refused_by_name() {
+fn a_component_that_does_not_keep_the_contract_is_refused_by_name() {
     let scratch = Scratch::new();
     let repository = scratch.machine().repository("r");
-    for defect in peat_test_guests::defects() {
-        let code = if defect.denied { 7 } else { 2 };
-        refused(&repository, defect.name, &defect.bytes, code, &[defect.says]);
+    let cases: [(&str, Vec<u8>, &[&str]); 12] = [
+        ("exports-nothing", guests::model_without_methods(), &["does not export", "peat:model/methods"]),
+        ("wrong-type", guests::model_of_another_type(), &["contract"]),
+        ("no-sync", guests::datastore_without_sync(), &["does not export", "peat:datastore/sync"]),
+        ("claims-locks", guests::datastore_claiming_locks(), &["locks", "does not export"]),
+        ("no-metadata", guests::model_without_metadata(), &["metadata", "peat-extension"]),
+        ("two-metadata", guests::model_with_two_metadata_sections(), &["metadata", "more than once"]),
+        ("half-metadata", guests::metadata_that_is_no_json(), &["metadata does not parse"]),
+        ("future-metadata", guests::metadata_of_another_format(), &["format 2"]),
+        ("unknown-key", guests::metadata_with_an_unknown_key(), &["colour"]),
+        ("method-twice", guests::metadata_naming_a_method_twice(), &["twice"]),
+        ("large-metadata", guests::metadata_too_large(), &["metadata", "262144"]),
+        ("empty-component", guests::empty_component(), &["metadata"]),
+    ];
+    for (name, bytes, words) in cases {
+        refused(&repository, name, &bytes, 2, words);
+    }
+    refused(&repository, "not-wasm", &guests::not_wasm(), 2, &["WebAssembly"]);
+    refused(&repository, "core-module", &guests::core_module(), 2, &["component"]);
+    refused(&repository, "half", &guests::truncated(), 2, &[]);
+    // And what is sound is taken, so that the refusals above are not those of everything.
+    for (name, bytes) in [("model", guests::sound_model()), ("store", guests::sound_datastore())] {
+        repository.write(&format!("{name}.wasm"), bytes);
+        repository.peat(&["extension", "add", &format!("{name}.wasm")]).ok();
+    }
+}
+
+#[test]
+fn an_import_that_nobody_granted_is_refused_by_name() {
+    let scratch = Scratch::new();
+    let repository = scratch.machine().repository("r");
+    for import in ["peat:host/secrets@0.1.0", "peat:host/files@0.1.0", "wasi:sockets/tcp@0.2.6", "acme:cloud/upload@1.0.0"] {
+        refused(&repository, "importing", &guests::model_importing(import), 7, &[import]);
     }
 }
 

@@ -161,8 +161,8 @@ fn the_environment_chooses_repository_and_datastore() {
     let repository = machine.repository("r");
     repository.shell_model("hello", "echo hello");
     let elsewhere = machine.directory("elsewhere");
-    let by_variable = machine.command(&elsewhere).args(["model", "list", "--json"]).env("PEAT_REPO", repository.path());
-    let output = { by_variable }.output().unwrap();
+    let mut by_variable = machine.command(&elsewhere);
+    let output = by_variable.args(["model", "list", "--json"]).env("PEAT_REPO", repository.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let by_flag = machine.peat(&elsewhere, &["model", "list", "--repo", repository.path().to_str().unwrap()]).ok();
     assert!(by_flag.stdout.contains("hello"), "{by_flag}");
