@@ -119,7 +119,7 @@ fn source(installed: &Installed) -> ExtensionSource {
         name: installed.locked.name.clone(),
         path: installed.path.clone(),
         digest: installed.locked.digest,
-        metadata: Arc::new(installed.metadata.clone()),
+        metadata: Arc::clone(&installed.metadata),
     }
 }
 

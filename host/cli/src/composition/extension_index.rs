@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use peat_core::digest::Digest;
 use peat_core::metadata::Metadata;
@@ -23,15 +24,16 @@ const FORMAT: u32 = 1;
 #[derive(Debug)]
 pub(crate) struct ExtensionIndex {
     path: PathBuf,
-    document: Document,
+    extensions: BTreeMap<Digest, Arc<Metadata>>,
     changed: bool,
 }
 
+/// The file; read with its own metadata, written with borrowed ones.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct Document<T> {
     format: u32,
-    extensions: BTreeMap<Digest, Metadata>,
+    extensions: BTreeMap<Digest, T>,
 }
 
 impl ExtensionIndex {
@@ -41,29 +43,30 @@ impl ExtensionIndex {
         let document = read_text_if_there(&path, INDEX_BYTES_MAX)
             .ok()
             .flatten()
-            .and_then(|text| serde_json::from_str::<Document>(&text).ok())
+            .and_then(|text| serde_json::from_str::<Document<Metadata>>(&text).ok())
             .filter(|document| document.format == FORMAT);
-        let empty = Document { format: FORMAT, extensions: BTreeMap::new() };
-        Self { path, document: document.unwrap_or(empty), changed: false }
+        let extensions = document.map(|document| document.extensions).unwrap_or_default();
+        let extensions = extensions.into_iter().map(|(digest, metadata)| (digest, Arc::new(metadata))).collect();
+        Self { path, extensions, changed: false }
     }
 
     /// The metadata of a component.
-    pub(crate) fn get(&self, digest: &Digest) -> Option<&Metadata> {
-        self.document.extensions.get(digest)
+    pub(crate) fn get(&self, digest: &Digest) -> Option<Arc<Metadata>> {
+        self.extensions.get(digest).cloned()
     }
 
     /// Notes the metadata of a component.
-    pub(crate) fn insert(&mut self, digest: Digest, metadata: Metadata) {
-        self.document.extensions.insert(digest, metadata);
+    pub(crate) fn insert(&mut self, digest: Digest, metadata: Arc<Metadata>) {
+        self.extensions.insert(digest, metadata);
         self.changed = true;
     }
 
     /// Drops what is not among `used`, and writes the file when anything has changed. A repository that cannot be written
     /// is used without an index.
     pub(crate) fn save(&mut self, used: impl Fn(&Digest) -> bool) {
-        let before = self.document.extensions.len();
-        self.document.extensions.retain(|digest, _| used(digest));
-        if !self.changed && before == self.document.extensions.len() {
+        let before = self.extensions.len();
+        self.extensions.retain(|digest, _| used(digest));
+        if !self.changed && before == self.extensions.len() {
             return;
         }
         if let Err(error) = self.write() {
@@ -73,7 +76,8 @@ impl ExtensionIndex {
     }
 
     fn write(&self) -> Result<(), crate::failure::Failure> {
-        let text = serde_json::to_vec(&self.document)
+        let extensions = self.extensions.iter().map(|(digest, metadata)| (*digest, &**metadata)).collect();
+        let text = serde_json::to_vec(&Document::<&Metadata> { format: FORMAT, extensions })
             .map_err(|error| crate::failure::Failure::Internal(format!("cannot write the extension index: {error}")))?;
         if let Some(directory) = self.path.parent() {
             std::fs::create_dir_all(directory)
@@ -89,11 +93,11 @@ mod tests {
 
     use super::*;
 
-    fn metadata(name: &str) -> Metadata {
-        serde_json::from_value(json!({
+    fn metadata(name: &str) -> Arc<Metadata> {
+        let metadata = json!({
             "format": 1, "name": name, "version": "0.1.0", "summary": "a datastore", "datastore": {}
-        }))
-        .unwrap()
+        });
+        Arc::new(serde_json::from_value(metadata).unwrap())
     }
 
     #[test]
@@ -105,7 +109,7 @@ mod tests {
         index.insert(two, metadata("@a/two"));
         index.save(|digest| *digest == one);
         let index = ExtensionIndex::read(root.path());
-        assert_eq!(index.get(&one), Some(&metadata("@a/one")));
+        assert_eq!(index.get(&one), Some(metadata("@a/one")));
         assert_eq!(index.get(&two), None);
     }
 

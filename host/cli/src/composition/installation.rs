@@ -4,6 +4,7 @@
 //! `peat.lock` but not on this machine is installed from its source inside the repository, when that has the digest.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use peat_core::digest::Digest;
 use peat_core::identifiers::ExtensionName;
@@ -24,7 +25,7 @@ pub(crate) struct Installed {
     /// What `peat.lock` says.
     pub(crate) locked: LockedExtension,
     /// What it says of itself.
-    pub(crate) metadata: Metadata,
+    pub(crate) metadata: Arc<Metadata>,
     /// Its component.
     pub(crate) path: PathBuf,
 }
@@ -73,10 +74,10 @@ impl Extensions {
     }
 
     /// Puts a checked component into place and its metadata into the index; the caller writes `peat.lock`.
-    pub(crate) fn install(&mut self, bytes: &[u8], metadata: &Metadata) -> Result<Digest, Failure> {
+    pub(crate) fn install(&mut self, bytes: &[u8], metadata: &Arc<Metadata>) -> Result<Digest, Failure> {
         let digest = Digest::of(bytes);
         self.store(&digest, bytes)?;
-        self.index.insert(digest, metadata.clone());
+        self.index.insert(digest, Arc::clone(metadata));
         Ok(digest)
     }
 
@@ -95,21 +96,21 @@ impl Extensions {
         let path = self.home.component(&locked.digest);
         let is_there = path.metadata().is_ok_and(|file| file.is_file() && file.len() == locked.size);
         if is_there && let Some(metadata) = self.index.get(&locked.digest) {
-            return Ok(Installed { metadata: metadata.clone(), locked, path });
+            return Ok(Installed { metadata, locked, path });
         }
         let bytes = if is_there { self.installed_bytes(&locked, &path)? } else { None };
         let bytes = match bytes {
             Some(bytes) => bytes,
             None => self.install_from_source(&locked, &path)?,
         };
-        let metadata = Components::new(&self.home).metadata(locked.name.as_str(), &bytes)?;
+        let metadata = Arc::new(Components::new(&self.home).metadata(locked.name.as_str(), &bytes)?);
         if metadata.name != locked.name {
             return Err(Failure::InvalidInput(format!(
                 "peat.lock: {} is the component of {}; add it again with `peat extension add FILE`",
                 locked.name, metadata.name
             )));
         }
-        self.index.insert(locked.digest, metadata.clone());
+        self.index.insert(locked.digest, Arc::clone(&metadata));
         Ok(Installed { locked, metadata, path })
     }
 

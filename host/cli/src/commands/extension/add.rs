@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use peat_core::digest::Digest;
 use peat_core::hold::unless_interrupted;
@@ -23,7 +24,7 @@ use crate::rendering::{Answer, Cell, Page, ProgressDisplay, Table, Tone};
 /// A component that passed every check.
 struct Candidate {
     bytes: Vec<u8>,
-    metadata: Metadata,
+    metadata: Arc<Metadata>,
     grants: ExtensionGrants,
     locked: LockedExtension,
 }
@@ -90,7 +91,7 @@ fn read(
 ) -> Result<Candidate, Failure> {
     let bytes = read_bounded(file, COMPONENT_BYTES_MAX)?;
     let shown = file.display().to_string();
-    let metadata = components.metadata(&shown, &bytes)?;
+    let metadata = Arc::new(components.metadata(&shown, &bytes)?);
     let mut grants = repository.grants(&metadata.name);
     for (taken, took) in taken.iter_mut().zip(add_grants(&mut grants, &metadata, given)) {
         *taken |= took;

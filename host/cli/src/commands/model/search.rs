@@ -30,7 +30,8 @@ pub(super) fn search(context: &Context, words: &[String]) -> Result<Answer, Fail
         page.table(table);
     }
     let unavailable: Vec<String> = failures.iter().map(ToString::to_string).collect();
-    let types: Vec<_> = found.into_iter().map(type_json).collect();
+    // Hundreds of schemas are copied only for who wants to read them.
+    let types: Vec<_> = if context.screen.is_json() { found.into_iter().map(type_json).collect() } else { Vec::new() };
     Ok(Answer::new(json!({ "types": types, "unavailable": unavailable }), page))
 }
 
