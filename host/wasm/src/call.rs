@@ -78,7 +78,7 @@ impl Call {
             let instance = loaded.pre.instantiate_async(&mut store).await?;
             let function = select(&mut store, &instance)?;
             let parameters = arguments(store.data_mut())?;
-            store.run_concurrent(async move |accessor| function.call_concurrent(accessor, parameters).await).await?
+            function.call_async(&mut store, parameters).await
         })
         .await;
         let ended = match called {
@@ -114,7 +114,8 @@ fn store(loaded: &Loaded, state: GuestState, deadline: Duration) -> Store<GuestS
     store.epoch_deadline_callback(move |_| {
         Ok(match latest {
             Some(latest) if Instant::now() >= latest => UpdateDeadline::Interrupt,
-            _ => UpdateDeadline::Yield(1),
+            // Tokio's own yield lets its timers run before the guest goes on, also when every thread has a busy guest.
+            _ => UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())),
         })
     });
     store
