@@ -131,7 +131,8 @@ pub(crate) async fn load_once(
     let limits = options.limits.clone();
     let deadline = limits.local_deadline;
     let log = GuestLog::new(&limits, Box::new(|_, _| {}));
-    let state = GuestState::new(Services::none(options), limits.clone(), log, None).map_err(|error| name.host(error))?;
+    let state =
+        GuestState::new(Services::none(options), limits.clone(), log, None).map_err(|error| name.host(error))?;
     let mut store = store(loaded, state, deadline);
     let instance = match tokio::time::timeout(deadline, loaded.pre.instantiate_async(&mut store)).await {
         Ok(Ok(instance)) => instance,

@@ -29,8 +29,7 @@ pub enum Capability {
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 5] =
-        [Self::Files, Self::Secrets, Self::Bucket, Self::Directory, Self::WasiFilesystem];
+    pub const ALL: [Self; 5] = [Self::Files, Self::Secrets, Self::Bucket, Self::Directory, Self::WasiFilesystem];
 
     /// As written in metadata and after `--grant`.
     pub fn as_str(self) -> &'static str {

@@ -31,15 +31,13 @@ pub(crate) fn check(
     let (path, version) = import.split_once('@').unwrap_or((import, ""));
     let (package, interface) = path.split_once('/').unwrap_or((path, ""));
     match package {
-        "peat:host" | "peat:model" | "peat:datastore" if version != CONTRACT_VERSION => {
-            Err(ExtensionError::Unusable {
-                extension: extension.to_owned(),
-                reason: format!(
-                    "it imports {import}, this peat provides {package}@{CONTRACT_VERSION}; use an extension built for \
+        "peat:host" | "peat:model" | "peat:datastore" if version != CONTRACT_VERSION => Err(ExtensionError::Unusable {
+            extension: extension.to_owned(),
+            reason: format!(
+                "it imports {import}, this peat provides {package}@{CONTRACT_VERSION}; use an extension built for \
                      that, or a peat that fits the extension"
-                ),
-            })
-        }
+            ),
+        }),
         "peat:model" | "peat:datastore" if interface == "types" => Ok(()),
         "peat:host" => {
             let implied: &[&str] = match kind {

@@ -75,8 +75,9 @@ pub(crate) fn inspect(
     }
     let outline = outline(bytes).map_err(|reason| unusable(extension, reason))?;
     let section = outline.metadata.ok_or_else(|| {
-        let reason =
-            format!("it carries no metadata (custom section {SECTION:?}); build it with the Peat SDK or `cargo xtask guests`");
+        let reason = format!(
+            "it carries no metadata (custom section {SECTION:?}); build it with the Peat SDK or `cargo xtask guests`"
+        );
         unusable(extension, reason)
     })?;
     let metadata = Metadata::parse(section).map_err(|error| unusable(extension, error.to_string()))?;

@@ -102,7 +102,7 @@ async fn every_way_to_misbehave_has_its_own_name() {
     let short = Duration::from_secs(2);
     for (method, deadline, expected) in [
         ("trap", LONG, "trapped"),
-        ("overflow-stack", LONG, "bytes of stack"),
+        ("overflow-stack", LONG, "out of bounds memory access"),
         ("spin", short, "did not finish run within 2000 ms"),
         ("wait-for-nothing", LONG, "cannot make further progress"),
         ("sleep-for-ever", short, "did not finish run within 2000 ms"),
@@ -181,7 +181,8 @@ async fn a_cached_run_is_fast() {
     };
     timed(&world, "engine, compile, keep, run").await;
     timed(&world, "run").await;
-    let again = World { directory: tempfile::tempdir().unwrap(), host: World::host(world.directory.path(), Limits::default()) };
+    let again =
+        World { directory: tempfile::tempdir().unwrap(), host: World::host(world.directory.path(), Limits::default()) };
     timed(&again, "engine, load, run").await;
     let warm = timed(&again, "run").await;
     assert!(warm < Duration::from_millis(500), "a run of nothing took {warm:?}");

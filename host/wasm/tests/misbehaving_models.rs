@@ -69,17 +69,17 @@ async fn an_endless_start_function_ends_at_the_deadline() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endless_recursion_hits_the_stack_limit() {
     let world = World::new();
-    let guest = model("(func $deeper (param i32) (result i32) (i32.add (i32.const 1) (call $deeper (local.get 0))))", "(drop (call $deeper (i32.const 0))) (call $ok)");
+    let guest = model(
+        "(func $deeper (param i32) (result i32) (i32.add (i32.const 1) (call $deeper (local.get 0))))",
+        "(drop (call $deeper (i32.const 0))) (call $ok)",
+    );
     assert_limit(&failure(&world, &guest, LONG).await, "bytes of stack");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_without_bound_hits_its_limit() {
     let world = World::new();
-    let grows = model(
-        "",
-        "(loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable",
-    );
+    let grows = model("", "(loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable");
     assert_limit(&failure(&world, &grows, LONG).await, "bytes of memory");
     let born_large = model("(memory (export \"memory\") 8192)", "(call $ok)");
     assert_limit(&failure(&world, &born_large, LONG).await, "bytes of memory");
@@ -233,7 +233,8 @@ async fn an_answer_that_is_no_value_is_a_trap() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_of_the_method_is_not_a_trap() {
     let world = World::new();
-    let fails = "(drop (call $ok)) (i32.store8 (i32.const 2048) (i32.const 1)) (i32.store8 (i32.const 2060) (i32.const 1))
+    let fails =
+        "(drop (call $ok)) (i32.store8 (i32.const 2048) (i32.const 1)) (i32.store8 (i32.const 2060) (i32.const 1))
         (i32.const 2048)";
     let ran = world.run(&model("", fails), LONG).await;
     match ran.result {

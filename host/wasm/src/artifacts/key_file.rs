@@ -49,7 +49,8 @@ pub(super) fn load_or_create(path: &Path) -> io::Result<AuthenticationKey> {
 fn load(path: &Path) -> io::Result<AuthenticationKey> {
     let mut file = OpenOptions::new().read(true).custom_flags(no_follow()).open(path)?;
     let metadata = file.metadata()?;
-    let own = metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0;
+    let own =
+        metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o077 == 0;
     if !own || metadata.len() != KEY_BYTES as u64 {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a key that only this user can read"));
     }

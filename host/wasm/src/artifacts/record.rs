@@ -53,13 +53,9 @@ impl Record {
     }
 
     /// Reads a record and checks that this user made it for this engine and component.
-    pub(super) fn verify(
-        bytes: &[u8],
-        key: &AuthenticationKey,
-        engine: &str,
-        wasm: &Digest,
-    ) -> Result<Self, String> {
-        let record: Self = serde_json::from_slice(bytes).map_err(|error| format!("the record does not parse: {error}"))?;
+    pub(super) fn verify(bytes: &[u8], key: &AuthenticationKey, engine: &str, wasm: &Digest) -> Result<Self, String> {
+        let record: Self =
+            serde_json::from_slice(bytes).map_err(|error| format!("the record does not parse: {error}"))?;
         let mac = unhex(&record.mac).ok_or("the record has no MAC")?;
         record.authenticator(key).verify_slice(&mac).map_err(|_| "the record was not made with this user's key")?;
         if record.format != FORMAT || record.engine != engine || record.wasm != *wasm {

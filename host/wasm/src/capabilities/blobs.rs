@@ -12,9 +12,7 @@ use peat_core::ports::SpoolWriter;
 use wasmtime::component::{Accessor, Resource};
 
 use super::{Answer, error, guest_try};
-use crate::bindings::imports::interfaces::blobs::{
-    Host, HostBlob, HostBlobWithStore, HostWriter, HostWriterWithStore,
-};
+use crate::bindings::imports::interfaces::blobs::{Host, HostBlob, HostBlobWithStore, HostWriter, HostWriterWithStore};
 use crate::bindings::imports::interfaces::errors::{Error, ErrorKind};
 use crate::convert::errors::{of_io, of_store};
 use crate::limits::CALL_BYTES_MAX;
@@ -171,8 +169,7 @@ impl HostBlob for GuestState {
         match blob.slice(offset, length) {
             Some(part) => Ok(Ok(self.push_handle(part)?)),
             None => {
-                let message =
-                    format!("{length} bytes at {offset} are not inside a blob of {} bytes", blob.size());
+                let message = format!("{length} bytes at {offset} are not inside a blob of {} bytes", blob.size());
                 Ok(Err(error(ErrorKind::InvalidInput, "slice", message)))
             }
         }
@@ -185,12 +182,7 @@ impl HostBlob for GuestState {
 }
 
 impl<T: 'static> HostBlobWithStore<T> for Capabilities {
-    async fn read(
-        accessor: &Accessor<T, Self>,
-        blob: Resource<Blob>,
-        offset: u64,
-        length: u32,
-    ) -> Answer<Vec<u8>> {
+    async fn read(accessor: &Accessor<T, Self>, blob: Resource<Blob>, offset: u64, length: u32) -> Answer<Vec<u8>> {
         let blob = accessor.with(|mut access| access.get().blob(&blob))?;
         if u64::from(length) > CALL_BYTES_MAX {
             let message = format!("{length} bytes in one call, at most {CALL_BYTES_MAX} are allowed");

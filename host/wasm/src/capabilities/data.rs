@@ -12,15 +12,11 @@ use wasmtime::component::{Accessor, Resource};
 
 use super::blobs::Blob;
 use super::{Answer, error, guest_try};
-use crate::bindings::imports::interfaces::data::{
-    Artifact, Attributes, Host, HostWithStore, Page,
-};
+use crate::bindings::imports::interfaces::data::{Artifact, Attributes, Host, HostWithStore, Page};
 use crate::bindings::imports::interfaces::errors::{Error, ErrorKind};
-use crate::convert::entry::{
-    attributes_to_guest, content_type_from_guest, lifetime_from_guest, tags_from_guest,
-};
-use crate::convert::errors::of_run_data;
 use crate::convert::Invalid;
+use crate::convert::entry::{attributes_to_guest, content_type_from_guest, lifetime_from_guest, tags_from_guest};
+use crate::convert::errors::of_run_data;
 use crate::limits::PAGE_ENTRIES_MAX;
 use crate::state::{Capabilities, GuestState};
 
@@ -39,8 +35,18 @@ pub(crate) enum Request {
         tags: Vec<Tag>,
         reply: Reply<()>,
     },
-    Read { model: Option<ModelName>, name: DataName, version: Option<Version>, reply: Reply<(Entry, SharedContent)> },
-    List { model: Option<ModelName>, prefix: String, after: Option<DataName>, reply: Reply<Vec<Entry>> },
+    Read {
+        model: Option<ModelName>,
+        name: DataName,
+        version: Option<Version>,
+        reply: Reply<(Entry, SharedContent)>,
+    },
+    List {
+        model: Option<ModelName>,
+        prefix: String,
+        after: Option<DataName>,
+        reply: Reply<Vec<Entry>>,
+    },
 }
 
 /// The guest's end.

@@ -54,7 +54,8 @@ impl HostFolder for GuestState {
 impl<T: 'static> HostWithStore<T> for Capabilities {
     async fn open(accessor: &Accessor<T, Self>, name: String) -> Answer<Resource<Folder>> {
         let files = accessor.with(|mut access| Arc::clone(&access.get().services.files));
-        let Some(path) = files.iter().find_map(|(granted, path)| (granted.as_str() == name).then(|| path.clone())) else {
+        let Some(path) = files.iter().find_map(|(granted, path)| (granted.as_str() == name).then(|| path.clone()))
+        else {
             let granted: Vec<&str> = files.keys().map(|name| name.as_str()).collect();
             let message = format!("no such directory is granted; granted are [{}]", granted.join(", "));
             return Ok(Err(error(ErrorKind::Denied, &name, message)));

@@ -106,10 +106,8 @@ mod tests {
     fn lines_of(limits: &Limits, writes: &[&str]) -> Vec<String> {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&kept);
-        let log = GuestLog::new(
-            limits,
-            Box::new(move |source, line| sink.lock().unwrap().push(format!("{source}: {line}"))),
-        );
+        let log =
+            GuestLog::new(limits, Box::new(move |source, line| sink.lock().unwrap().push(format!("{source}: {line}"))));
         for text in writes {
             log.add("info", text);
         }

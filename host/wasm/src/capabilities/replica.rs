@@ -24,9 +24,8 @@ impl GuestState {
 impl Host for GuestState {
     fn known(&mut self, partitions: Vec<String>) -> Answer<Vec<Option<String>>> {
         let parsed: Result<Vec<_>, _> = partitions.iter().map(|partition| PartitionName::parse(partition)).collect();
-        let partitions = guest_try!(
-            parsed.map_err(|invalid| error(ErrorKind::InvalidInput, &invalid.value, invalid.to_string()))
-        );
+        let partitions =
+            guest_try!(parsed.map_err(|invalid| error(ErrorKind::InvalidInput, &invalid.value, invalid.to_string())));
         Ok(self.replica()?.known(&partitions).map_err(|error| of_store(&error)))
     }
 }

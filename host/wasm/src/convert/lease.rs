@@ -34,7 +34,10 @@ pub(crate) fn from_guest(lease: GuestLease, partition: &PartitionName) -> Valida
     }
     let ttl = Duration::from_millis(lease.ttl_ms);
     if ttl.is_zero() || ttl > LEASE_TTL_MAX {
-        return Err(Invalid::field("lease.ttl-ms", format!("{} is not between 1 and {}", lease.ttl_ms, millis(LEASE_TTL_MAX))));
+        return Err(Invalid::field(
+            "lease.ttl-ms",
+            format!("{} is not between 1 and {}", lease.ttl_ms, millis(LEASE_TTL_MAX)),
+        ));
     }
     if lease.state.len() > LEASE_STATE_BYTES_MAX {
         let rule = format!("{} bytes, at most {LEASE_STATE_BYTES_MAX} are allowed", lease.state.len());

@@ -2,8 +2,8 @@
 //! nowhere else.
 
 pub(crate) mod entry;
-pub(crate) mod exchange;
 pub(crate) mod errors;
+pub(crate) mod exchange;
 pub(crate) mod lease;
 pub(crate) mod profile;
 pub(crate) mod text;

@@ -154,9 +154,7 @@ impl ComponentDatastore {
             .run(
                 |store, instance| Ok(sync(store, instance)?.func_pull()),
                 move |_| Ok((parameters,)),
-                move |state, (answer,)| {
-                    answered(answer, |page| exchange::page_from_guest(state, page, asked.as_ref()))
-                },
+                move |state, (answer,)| answered(answer, |page| exchange::page_from_guest(state, page, asked.as_ref())),
             )
             .await;
         settled(called)

@@ -15,7 +15,8 @@ pub(super) async fn checked(
 ) -> Result<(), DatastoreError> {
     let refused = |kind, message: String| DatastoreError::Refused { kind, subject: subject.to_owned(), message };
     if content.size() != size {
-        let message = format!("{subject} came with {} bytes instead of {size}; the datastore is damaged", content.size());
+        let message =
+            format!("{subject} came with {} bytes instead of {size}; the datastore is damaged", content.size());
         return Err(refused(ErrorKind::Corrupt, message));
     }
     match digest_of(SharedContent::clone(content)).await {

@@ -99,6 +99,9 @@ impl World {
     }
 
     pub async fn execute(&self, source: ExtensionSource, binding: ModelBinding, invocation: &Invocation) -> Ran {
+        let mut invocation = invocation.clone();
+        invocation.model_type = source.metadata.model_types()[0].name.clone();
+        let invocation = &invocation;
         let data = Written::default();
         let log = Lines::default();
         let result = self.host.model_executor(source, binding).execute(invocation, &data, &log).await;
