@@ -1,5 +1,7 @@
 //! Each made guest has the defect it is named after, and no other.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use peat_core::metadata::{Metadata, MetadataError};
 use peat_test_guests as guests;
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};

@@ -25,12 +25,23 @@ pub(super) fn make(core: &Path, target: &Path) -> Result<bool> {
     if target.exists() && std::fs::read_to_string(&record).is_ok_and(|known| known == recipe) {
         return Ok(false);
     }
-    let component = encode(&module).with_context(|| format!("cannot make a component of {}", core.display()))?;
-    let unfinished = target.with_extension("unfinished");
-    std::fs::write(&unfinished, component)?;
-    std::fs::rename(&unfinished, target)?;
+    write_component(&module, core, target)?;
     std::fs::write(record, recipe)?;
     Ok(true)
+}
+
+/// Makes the component of `core` at `target`, whatever is there.
+pub(super) fn write(core: &Path, target: &Path) -> Result<()> {
+    let module = std::fs::read(core).with_context(|| format!("cannot read {}", core.display()))?;
+    write_component(&module, core, target)
+}
+
+fn write_component(module: &[u8], core: &Path, target: &Path) -> Result<()> {
+    let component = encode(module).with_context(|| format!("cannot make a component of {}", core.display()))?;
+    // Under its name it is whole or not there.
+    let unfinished = target.with_extension("unfinished");
+    std::fs::write(&unfinished, component).with_context(|| format!("cannot write {}", unfinished.display()))?;
+    std::fs::rename(&unfinished, target).with_context(|| format!("cannot write {}", target.display()))
 }
 
 fn encode(module: &[u8]) -> Result<Vec<u8>> {
@@ -40,6 +51,9 @@ fn encode(module: &[u8]) -> Result<Vec<u8>> {
         if value.get(key).is_none() {
             bail!("its metadata has no {key:?}");
         }
+    }
+    if value.get("models").is_some() == value.get("datastore").is_some() {
+        bail!("its metadata must have either \"models\" or \"datastore\"");
     }
     let module = without_metadata(module)?;
     let mut component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;

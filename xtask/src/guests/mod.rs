@@ -12,11 +12,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::workspace;
+use crate::{process, workspace};
 use toolchain::{TARGET, Toolchain};
 
 const USAGE: &str = "\
 cargo xtask guests [--list] [--only NAME]… [--toolchain active|debian]
+cargo xtask guests --module CORE.wasm --output COMPONENT.wasm
 
 Builds the WebAssembly components of this workspace into target/guests/components/: extensions, examples and test
 guests. Uses the wasm target of the active toolchain, else adds it with rustup, else uses Debian's toolchain (which is
@@ -25,6 +26,8 @@ installed with apt where that is allowed); says which. Only what changed is buil
   --list            names the components and where they go, builds nothing
   --only NAME       builds this crate and no other; may be repeated
   --toolchain NAME  takes this toolchain or fails, instead of the first that works
+  --module FILE     compiles nothing: makes a component of this core module, which was built with the SDK elsewhere
+  --output FILE     where that component goes
 ";
 
 /// What to build.
@@ -33,6 +36,8 @@ pub(crate) struct Options {
     list: bool,
     only: Vec<String>,
     toolchain: Option<String>,
+    module: Option<PathBuf>,
+    output: Option<PathBuf>,
     help: bool,
 }
 
@@ -47,9 +52,14 @@ impl Options {
                 "--list" => options.list = true,
                 "--only" => options.only.push(value()?),
                 "--toolchain" => options.toolchain = Some(value()?),
+                "--module" => options.module = Some(value()?.into()),
+                "--output" => options.output = Some(value()?.into()),
                 "-h" | "--help" => options.help = true,
                 other => bail!("unknown argument {other:?}\n\n{USAGE}"),
             }
+        }
+        if options.module.is_some() != options.output.is_some() {
+            bail!("--module and --output belong together\n\n{USAGE}");
         }
         Ok(options)
     }
@@ -68,6 +78,10 @@ pub(crate) struct BuiltGuest {
 pub(crate) fn build(options: &Options) -> Result<Vec<BuiltGuest>> {
     if options.help {
         print!("{USAGE}");
+        return Ok(Vec::new());
+    }
+    if let (Some(module), Some(output)) = (&options.module, &options.output) {
+        component::write(module, output)?;
         return Ok(Vec::new());
     }
     let directory = workspace::target().join("guests");
@@ -130,15 +144,8 @@ fn chosen_crates(only: &[String]) -> Result<Vec<String>> {
 /// The workspace members that are built for wasm, sorted.
 fn guest_crates() -> Result<Vec<String>> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    let output = cargo
-        .args(["metadata", "--format-version", "1", "--no-deps"])
-        .current_dir(workspace::root())
-        .output()
-        .context("cargo metadata")?;
-    if !output.status.success() {
-        bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    let metadata: Metadata = serde_json::from_slice(&output.stdout)?;
+    cargo.args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(workspace::root());
+    let metadata: Metadata = serde_json::from_slice(&process::output(&mut cargo)?)?;
     let is_guest = |package: &Package| {
         package.targets.iter().any(|target| target.crate_types.iter().any(|crate_type| crate_type == "cdylib"))
     };
