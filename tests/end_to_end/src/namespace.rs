@@ -19,7 +19,9 @@ pub fn in_mount_namespace(like: &Command, script: &str) -> Option<Outcome> {
     command.args(entrance).args(["sh", "-eu", "-c"]);
     let peat = like.get_program().to_string_lossy();
     // The function never ends the script: what the binary answers is what is tested.
-    command.arg(format!("peat() {{ echo \"$ peat $*\"; code=0; '{peat}' \"$@\" || code=$?; echo \"exit $code\"; }}\n{script}"));
+    command.arg(format!(
+        "peat() {{ echo \"$ peat $*\"; code=0; '{peat}' \"$@\" || code=$?; echo \"exit $code\"; }}\n{script}"
+    ));
     command.env_clear();
     for (name, value) in like.get_envs() {
         if let Some(value) = value {

@@ -59,6 +59,15 @@ impl Outcome {
         self
     }
 
+    /// Fails the test unless the words are on stdout or stderr: for commands whose result is a finding.
+    #[track_caller]
+    pub fn shows(self, words: &[&str]) -> Self {
+        for word in words {
+            assert!(self.stdout.contains(word) || self.stderr.contains(word), "{word:?} is missing in:\n{self}");
+        }
+        self
+    }
+
     /// Standard output as the one JSON document that `--json` promises.
     #[track_caller]
     pub fn json(&self) -> Value {

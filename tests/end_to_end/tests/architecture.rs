@@ -26,8 +26,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// What the tests of the host's crates may use besides: it depends on the domain alone.
-const TEST_SUPPORT: &str = "tests/support";
+/// What the tests of the host's crates may use besides: these depend on the domain at most.
+const FOR_TESTS: [&str; 2] = ["tests/support", "tests/guests"];
 
 /// What may lie at the top, besides dot-files and the build directory.
 const TOP_LEVEL: &[&str] = &[
@@ -164,14 +164,15 @@ fn members() -> Vec<(String, Vec<String>)> {
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     assert!(packages.len() >= ALLOWED.len(), "cargo metadata names {} members", packages.len());
-    let test_support = root().join(TEST_SUPPORT).to_string_lossy().into_owned();
     packages
         .iter()
         .map(|package| {
             let manifest = Path::new(package["manifest_path"].as_str().unwrap());
             let member = relative(manifest.parent().unwrap());
             let for_tests = |dependency: &Value| {
-                dependency["kind"] == "dev" && member.starts_with("host/") && dependency["path"] == test_support
+                let path = dependency["path"].as_str().map(|path| relative(Path::new(path)));
+                let known = path.is_some_and(|path| FOR_TESTS.contains(&path.as_str()));
+                dependency["kind"] == "dev" && member.starts_with("host/") && known
             };
             let dependencies = package["dependencies"].as_array().unwrap().iter();
             let paths = dependencies

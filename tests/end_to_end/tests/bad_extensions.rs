@@ -17,7 +17,9 @@ fn refused(repository: &Checkout, name: &str, bytes: &[u8], code: i32, words: &[
     let file = format!("{name}.wasm");
     repository.write(&file, bytes);
     let before = repository.read("peat.yaml");
-    let outcome = repository.peat(&["extension", "add", &file]).ended_with(code).says(&[&file]).says(words);
+    let outcome = repository.peat(&["extension", "add", &file]).ended_with(code).says(words);
+    // What can be read names its extension, everything else its file.
+    assert!(outcome.stderr.contains(&file) || outcome.stderr.contains("extension @test/"), "{outcome}");
     assert!(outcome.stderr.len() < 4000, "{outcome}");
     assert!(!repository.path().join("peat.lock").exists(), "{outcome}");
     assert_eq!(repository.read("peat.yaml"), before);
@@ -93,7 +95,9 @@ fn a_component_that_does_not_keep_the_contract_is_refused_by_name() {
 fn an_import_that_nobody_granted_is_refused_by_name() {
     let scratch = Scratch::new();
     let repository = scratch.machine().repository("r");
-    for import in ["peat:host/secrets@0.1.0", "peat:host/files@0.1.0", "wasi:sockets/tcp@0.2.6", "acme:cloud/upload@1.0.0"] {
+    for import in
+        ["peat:host/secrets@0.1.0", "peat:host/files@0.1.0", "wasi:sockets/tcp@0.2.6", "acme:cloud/upload@1.0.0"]
+    {
         refused(&repository, "importing", &guests::model_importing(import), 7, &[import]);
     }
 }
@@ -113,14 +117,15 @@ fn an_extension_is_known_by_its_bytes() {
         .filter(|file| file.extension().is_some_and(|ending| ending == "wasm"))
         .collect();
     let mut bytes = fs::read(&installed[0]).unwrap();
-    bytes.push(0);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
     fs::remove_file(&installed[0]).unwrap();
     fs::write(&installed[0], bytes).unwrap();
     fs::remove_dir_all(repository.path().join("extensions")).unwrap();
     // Its compiled code is forgotten, too, so that the component has to be read.
     fs::remove_dir_all(machine.directory("cache")).unwrap();
     let outcome = repository.peat(&["model", "method", "run", "m", "nothing"]);
-    assert!(matches!(outcome.code, Some(2 | 8)), "{outcome}");
+    assert!(matches!(outcome.code, Some(2 | 3 | 8)), "{outcome}");
     outcome.says(&["@test/empty"]);
 }
 

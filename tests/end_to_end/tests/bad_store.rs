@@ -62,7 +62,8 @@ fn a_full_local_store_says_so_and_keeps_what_it_has() {
     let Some(outcome) = mounted(&repository, script) else { return };
     let outcome = outcome.says(&["no room left", "free some space"]);
     let codes = codes(&outcome);
-    assert_eq!(codes[..3], [0, 6, 0], "{outcome}");
+    // 1: the method could not go on; 6: its results could not be kept.
+    assert!(codes[0] == 0 && matches!(codes[1], 1 | 6) && codes[2] == 0, "{outcome}");
     assert!(matches!(codes[3], 0 | 6), "{outcome}");
     assert_eq!(codes[4..], [0, 0], "{outcome}");
 }
@@ -126,7 +127,7 @@ fn a_read_only_shared_directory_keeps_the_results_here() {
     let codes = codes(&outcome);
     assert!(matches!(codes[0], 6 | 7), "{outcome}");
     assert_eq!(codes[1], 0, "{outcome}");
-    outcome.says(&["ead-only"]);
+    outcome.says(&["access was refused", "cannot be written"]);
     repository.peat(&RUN).ok();
 }
 
@@ -168,12 +169,10 @@ fn a_damaged_head_is_named_and_other_models_go_on() {
     repository.share_through(&shared);
     repository.shell_model("other", "echo other");
     repository.peat(&RUN).ok();
-    let head = files(&shared, ".json.object").into_iter().find(|file| file.to_string_lossy().contains("model--")).unwrap();
+    let head =
+        files(&shared, ".json.object").into_iter().find(|file| file.to_string_lossy().contains("model--")).unwrap();
     let original = fs::read(&head).unwrap();
-    let mut changed = original.clone();
-    let last = changed.len() - 1;
-    changed[last] ^= 1;
-    for damage in [&b"not a head"[..], b"", &original[..original.len() / 2], &changed] {
+    for damage in [&b"not a head"[..], b"", &original[..original.len() / 2]] {
         fs::write(&head, damage).unwrap();
         let outcome = repository.peat(&RUN).ended_with(8);
         outcome.says(&["model--command+shell--"]);
@@ -182,31 +181,46 @@ fn a_damaged_head_is_named_and_other_models_go_on() {
         // What is here is still to be had.
         repository.peat(&["data", "get", "hello", "stdout", "--version", "1"]);
     }
+    // A file that is whole and holds no head: who has not seen the head before must notice.
+    let mut changed = original.clone();
+    let last = changed.len() - 1;
+    changed[last] ^= 1;
+    fs::write(&head, changed).unwrap();
+    let fresh = scratch.machine().clone_of(&repository, "r");
+    for command in [&RUN[..], &["datastore", "sync"]] {
+        fresh.peat(command).ended_with(8).says(&["model--command+shell--"]);
+    }
     fs::write(&head, original).unwrap();
     repository.peat(&RUN).ok();
-    repository.peat(&["datastore", "sync"]).ok();
+    fresh.peat(&["datastore", "sync"]).ok();
+    assert_eq!(fresh.peat(&["data", "get", "hello", "stdout", "--output", "-"]).ok().stdout, "hello\n");
 }
 
 #[test]
-fn a_datastore_of_a_newer_format_is_refused() {
+fn a_datastore_of_a_newer_format_is_refused_unchanged() {
     let scratch = Scratch::new();
     let repository = repository(&scratch);
     let shared = scratch.shared_directory();
     repository.share_through(&shared);
     repository.peat(&RUN).ok();
-    let root = files(&shared, "/peat.json.object").pop().unwrap();
-    // Object files carry a check of their header and their length; one digit for another keeps both.
-    let text = fs::read(&root).unwrap();
-    let place = text.windows(10).position(|window| window == b"\"format\":1").unwrap();
-    let mut newer = text.clone();
-    newer[place + 9] = b'9';
-    fs::write(&root, &newer).unwrap();
-    let fresh = scratch.machine().clone_of(&repository, "r");
-    for command in [&["datastore", "verify"][..], &["datastore", "sync"]] {
-        let outcome = fresh.peat(command).says(&["9", "newer peat"]);
-        assert!(matches!(outcome.code, Some(2 | 6 | 8)), "{outcome}");
+    let objects = files(&shared, ".json.object");
+    let object = |word: &str| objects.iter().find(|file| file.to_string_lossy().contains(word)).unwrap();
+    let (root, meta, head) = (object("/peat.json"), object("/_meta.json"), object("model--"));
+    let sync = &["datastore", "sync"][..];
+    for (file, commands) in [(root, &[&["datastore", "verify"][..]][..]), (meta, &[&RUN[..]]), (head, &[sync, &RUN])] {
+        // The length and the header stay: only what is said changes.
+        let original = fs::read(file).unwrap();
+        let place = original.windows(10).position(|window| window == b"\"format\":1").unwrap();
+        let mut newer = original.clone();
+        newer[place + 9] = b'9';
+        fs::write(file, &newer).unwrap();
+        let fresh = scratch.machine().clone_of(&repository, "r");
+        for command in commands {
+            fresh.peat(command).ended_with(2).says(&["format 9", "newer version"]);
+        }
+        assert_eq!(fs::read(file).unwrap(), newer, "{} was written over", file.display());
+        fs::write(file, original).unwrap();
     }
-    assert_eq!(fs::read(&root).unwrap(), newer);
 }
 
 #[test]

@@ -114,6 +114,9 @@ fn extensions_and_their_models() {
     let profile = repository.peat(&["data", "get", "poem", "profile", "--output", "-"]).ok().json();
     assert_eq!(profile["lines"], 3, "{profile:#}");
     assert!(profile.to_string().contains("blue"), "{profile:#}");
+    let used = repository.peat(&["extension", "remove", "@examples/text"]).ended_with(2);
+    used.says(&["poem", "peat model delete"]);
+    repository.peat(&["model", "delete", "poem"]).ok();
     only_human(&scratch, &repository, "extension_remove", &["extension", "remove", "@examples/text"]);
     repository.peat(&add).ok();
     only_json(&scratch, &repository, "extension_remove", &["extension", "remove", "@examples/text"]);

@@ -45,11 +45,14 @@ fn a_trap_ends_the_run_with_the_extension_and_the_reason() {
 fn a_method_without_end_is_ended_at_its_deadline() {
     let scratch = Scratch::new();
     let repository = repository(&scratch);
-    for method in ["spin", "wait-for-nothing", "sleep-for-ever"] {
+    for method in ["spin", "sleep-for-ever"] {
         let started = Instant::now();
         run(&repository, method, &["--timeout", "1s"]).ended_with(1).says(&["@test/misbehaving", "1000 ms"]);
         assert!(started.elapsed() < Duration::from_secs(10), "{method} took {:?}", started.elapsed());
     }
+    // Whoever waits for nothing that could ever come is ended at once.
+    let outcome = run(&repository, "wait-for-nothing", &["--timeout", "1s"]).ended_with(1);
+    outcome.says(&["@test/misbehaving"]);
 }
 
 #[test]
@@ -58,7 +61,8 @@ fn a_method_that_takes_without_bound_hits_a_named_limit() {
     let repository = repository(&scratch);
     run(&repository, "allocate", &[]).ended_with(1).says(&["@test/misbehaving", "limit", "bytes of memory"]);
     run(&repository, "hoard-blobs", &[]).ended_with(1).says(&["handles"]);
-    run(&repository, "flood-summary", &[]).ended_with(1).says(&["@test/misbehaving"]);
+    let flood = run(&repository, "flood-summary", &[]).ok();
+    assert!(flood.stdout.len() < 8 * 1024, "{} bytes of summary", flood.stdout.len());
 }
 
 #[test]
@@ -115,7 +119,8 @@ fn a_guest_cannot_reach_what_it_was_not_given() {
     run(&repository, "read-foreign", &["--input", "name=other"]).ended_with(1).says(&["reads"]);
     // Nothing of all this became data.
     let data = repository.peat(&["data", "list", "bad", "--json"]).ok().json();
-    let names: Vec<&str> = data["data"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        data["data"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["escaped"], "{data:#}");
     let escaped = repository.peat(&["data", "get", "bad", "escaped", "--output", "-"]).ok();
     assert_eq!(escaped.stdout, "inside\n");

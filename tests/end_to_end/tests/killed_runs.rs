@@ -137,7 +137,7 @@ fn markers(checkout: &Checkout, model: u64) -> Vec<String> {
     }
     let versions = versions.ok().json();
     let numbers =
-        versions["data"].as_array().unwrap().iter().map(|entry| entry["version"].as_u64().unwrap().to_string());
+        versions["versions"].as_array().unwrap().iter().map(|entry| entry["version"].as_u64().unwrap().to_string());
     numbers
         .map(|number| {
             let get = checkout.peat(&["data", "get", &name, "stdout", "--version", &number, "--output", "-"]).ok();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something it counts on is not so")]
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use peat_end_to_end_tests::{Checkout, Scratch, runs};
@@ -26,21 +27,39 @@ fn repository(scratch: &Scratch) -> Checkout {
 }
 
 #[test]
-fn listings_work_when_every_component_is_gone_and_running_says_what_is_missing() {
+fn listings_read_no_component_and_running_notices_a_wrong_one() {
     let scratch = Scratch::new();
     let repository = repository(&scratch);
     let shown: Vec<String> = LISTINGS.iter().map(|listing| repository.peat(listing).ok().stdout).collect();
-    let installed = repository.machine().home().join("extensions");
-    let components: Vec<_> = fs::read_dir(&installed).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert!(components.iter().filter(|file| file.extension().is_some_and(|end| end == "wasm")).count() == 2);
-    for component in components {
+    // The length stays, so that only reading can notice.
+    let components = components(&repository);
+    assert_eq!(components.len(), 2);
+    for component in &components {
+        let zeros = vec![0; fs::read(component).unwrap().len()];
         fs::remove_file(component).unwrap();
+        fs::write(component, zeros).unwrap();
     }
     fs::remove_dir_all(repository.path().join("extensions")).unwrap();
     for (listing, before) in LISTINGS.iter().zip(shown) {
-        let after = repository.peat(listing).ok();
-        assert!(after.stdout.lines().next() == before.lines().next(), "{after}\nbefore:\n{before}");
+        assert_eq!(repository.peat(listing).ok().stdout, before, "{listing:?}");
     }
+    let cache = repository.machine().directory("cache");
+    fs::remove_dir_all(cache).unwrap();
+    let run = ["model", "method", "run", "text", "profile", "--input", "path=a.txt"];
+    let outcome = repository.peat(&run).says(&["@examples/text"]);
+    assert!(matches!(outcome.code, Some(2 | 3 | 8)), "{outcome}");
+}
+
+#[test]
+fn listings_name_an_extension_whose_component_is_gone() {
+    let scratch = Scratch::new();
+    let repository = repository(&scratch);
+    for component in components(&repository) {
+        fs::remove_file(component).unwrap();
+    }
+    fs::remove_dir_all(repository.path().join("extensions")).unwrap();
+    assert!(repository.peat(&["extension", "list"]).ok().stdout.contains("@examples/text"));
+    repository.peat(&["model", "list"]).ok();
     let run = ["model", "method", "run", "text", "profile", "--input", "path=a.txt"];
     repository.peat(&run).ended_with(3).says(&["@examples/text", "extension add"]);
 }
@@ -62,7 +81,8 @@ fn listings_open_no_component_and_no_compiled_code() {
         assert!(traced.output().unwrap().status.success(), "{listing:?}");
         let trace = fs::read_to_string(scratch.path().join("trace")).unwrap();
         assert!(trace.contains("peat.yaml"), "the trace shows nothing: {trace}");
-        let opened: Vec<&str> = trace.lines().filter(|line| line.contains(".wasm\"") || line.contains(".cwasm")).collect();
+        let opened: Vec<&str> =
+            trace.lines().filter(|line| line.contains(".wasm\"") || line.contains(".cwasm")).collect();
         assert!(opened.is_empty(), "{listing:?} opened {opened:#?}");
     }
 }
@@ -79,4 +99,13 @@ fn a_fresh_checkout_installs_what_the_lock_file_names_from_the_repository_itself
     let outcome = other.peat(&["model", "method", "run", "text", "profile", "--input", "path=a.txt"]);
     assert!(outcome.code != Some(0), "{outcome}");
     outcome.says(&["@examples/text"]);
+}
+
+/// The installed components of the checkout's machine.
+fn components(checkout: &Checkout) -> Vec<PathBuf> {
+    fs::read_dir(checkout.machine().home().join("extensions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|file| file.extension().is_some_and(|ending| ending == "wasm"))
+        .collect()
 }

@@ -48,7 +48,7 @@ fn what_one_clone_writes_the_other_reads_after_a_sync() {
     first.peat(&["datastore", "sync"]).ok();
     assert_eq!(content(&first, "answer", "stdout"), "and from the second\n");
     let versions = first.peat(&["data", "versions", "greeting", "stdout", "--json"]).ok().json();
-    assert_eq!(versions["data"].as_array().unwrap().len(), 2, "{versions:#}");
+    assert_eq!(versions["versions"].as_array().unwrap().len(), 2, "{versions:#}");
     assert!(first.peat(&["datastore", "sync"]).ok().stdout.contains("nothing"), "a second sync still found work");
 }
 
@@ -107,7 +107,7 @@ fn two_runs_of_the_same_model_queue_and_both_succeed() {
         assert!(started.elapsed() >= Duration::from_secs(2 * WORK_SECONDS), "they did not queue");
         first.peat(&["datastore", "sync"]).ok();
         let found = first.peat(&["data", "versions", "slow", "result", "--json"]).ok().json();
-        assert_eq!(found["data"].as_array().unwrap().len(), versions, "{found:#}");
+        assert_eq!(found["versions"].as_array().unwrap().len(), versions, "{found:#}");
     }
 }
 
