@@ -41,12 +41,10 @@ impl MethodExecutor for ShellExecutor {
         log: &dyn RunLog,
     ) -> Result<MethodOutcome, MethodError> {
         let command = ShellCommand::new(&self.root, invocation, |name| std::env::var_os(name))?;
-        let started_ms = self.clock.elapsed_ms();
         // Dropped with this future, at whatever point that happens: the group is killed.
         let mut process = ShellProcess::start(&command)
             .map_err(|error| MethodError::Process(format!("/bin/sh could not be started: {error}")))?;
         let ended = self.watch(&mut process, &command, log).await?;
-        let elapsed_ms = self.clock.elapsed_ms().saturating_sub(started_ms);
         let (end, output) = match ended {
             Some(ended) => ended,
             None => {
@@ -58,7 +56,7 @@ impl MethodExecutor for ShellExecutor {
                 return Err(MethodError::Failed { message, transient: false });
             }
         };
-        keep(data, end, output?, elapsed_ms)?;
+        keep(data, end, output?)?;
         match end {
             Ended::Status(0) => Ok(MethodOutcome { summary: "exit status 0".to_owned() }),
             Ended::Status(code) => Err(failed(format!("the command failed with exit status {code}"))),
@@ -138,7 +136,8 @@ async fn follow(
     }
 }
 
-fn keep(data: &dyn RunData, end: Ended, output: SharedContent, elapsed_ms: u64) -> Result<(), MethodError> {
+/// The same command with the same output keeps the same bytes: durations are in the run's record.
+fn keep(data: &dyn RunData, end: Ended, output: SharedContent) -> Result<(), MethodError> {
     let (status, signal) = match end {
         Ended::Status(status) => (Some(status), None),
         Ended::Signal(signal) => (None, Some(signal)),
@@ -146,7 +145,6 @@ fn keep(data: &dyn RunData, end: Ended, output: SharedContent, elapsed_ms: u64) 
     let result = serde_json::json!({
         "exitStatus": status,
         "signal": signal,
-        "durationMs": elapsed_ms,
         "stdoutBytes": output.size(),
     });
     let name = |name: &str| DataName::parse_public(name).map_err(|error| failed(error.to_string()));

@@ -47,7 +47,7 @@ pub(crate) fn shell_type() -> ModelType {
             "arguments": arguments,
             "writes": [
                 { "name": "stdout", "summary": "What it printed" },
-                { "name": "result", "summary": "Exit status and duration, as JSON" }
+                { "name": "result", "summary": "Exit status and size of the output, as JSON" }
             ]
         }]
     });
