@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
 
 pub mod crash_work;
+pub mod datastore;
 pub mod local_locks;
 pub mod local_store;
 pub mod object_store;
