@@ -90,3 +90,55 @@ fn metadata_of(module: &[u8]) -> Result<&[u8]> {
     }
     found.with_context(|| format!("it has no {METADATA_SECTION} section; use export_model! or export_datastore!"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const METADATA: &[u8] = br#"{"format":1,"name":"@test/a","version":"1.0.0","summary":"A","models":[]}"#;
+
+    fn module(sections: &[&[u8]]) -> Vec<u8> {
+        let mut module = wasm_encoder::Module::new();
+        for data in sections {
+            module.section(&CustomSection { name: Cow::Borrowed(METADATA_SECTION), data: Cow::Borrowed(data) });
+        }
+        module.finish()
+    }
+
+    #[test]
+    fn metadata_moves_from_the_module_to_the_component() {
+        let component = encode(&module(&[METADATA])).unwrap();
+        // Of the module inside and of the component, one has it: the bytes occur once, after everything else.
+        let occurrences = component.windows(METADATA.len()).filter(|window| *window == METADATA).count();
+        assert_eq!((occurrences, component.ends_with(METADATA)), (1, true));
+        assert!(Parser::is_component(&component));
+    }
+
+    #[test]
+    fn missing_double_and_broken_metadata_fail_the_build() {
+        for (sections, expected) in [
+            (&[][..], "no peat-extension section"),
+            (&[METADATA, METADATA][..], "two peat-extension sections"),
+            (&[&METADATA[..20]][..], "not JSON"),
+            (&[&br#"{"format":1,"name":"@test/a"}"#[..]][..], "\"version\""),
+            (&[&br#"{"format":1,"name":"a","version":"1","summary":"s"}"#[..]][..], "\"datastore\""),
+        ] {
+            let error = format!("{:#}", encode(&module(sections)).unwrap_err());
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_component_is_made_again_only_when_its_module_changed() {
+        let directory = std::env::temp_dir().join(format!("peat-xtask-component-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let (core, target) = (directory.join("core.wasm"), directory.join("component.wasm"));
+        std::fs::write(&core, module(&[METADATA])).unwrap();
+        assert!(make(&core, &target).unwrap());
+        assert!(!make(&core, &target).unwrap());
+        let renamed = String::from_utf8_lossy(METADATA).replace("@test/a", "@test/b");
+        std::fs::write(&core, module(&[renamed.as_bytes()])).unwrap();
+        assert!(make(&core, &target).unwrap());
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}
