@@ -16,12 +16,19 @@ pub struct Place<'a> {
 /// What differs from run to run, in order: longer forms first.
 const VARYING: &[(&str, &str)] = &[
     (r"\b[0-9a-f]{64}\b", "[DIGEST]"),
-    (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "[ID]"),
-    (r"\b[0-9a-z]{10,13}-[0-9a-f]{8,20}\b", "[RUN]"),
-    (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?UTC|Z)?", "[TIME]"),
-    (r"\b(\d+ (milliseconds?|seconds?|minutes?|hours?|days?) ago|just now)\b", "[AGO]"),
-    (r"\b\d+(\.\d+)? ?(ms|s|min|h)\b", "[DURATION]"),
+    (r"\b[0-9a-f]{32}\b", "[NONCE]"),
+    (r"\b[0-9a-z]{12}-[0-9a-f]{12}\b", "[RUN]"),
+    (r"\b[0-9a-z]{16}\b", "[ID]"),
+    (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[TIME]"),
+    // A column is as wide as what differs in it.
+    (r" *\b\d+(\.\d+)? ?(ms|s|min|h)\b", " [DURATION]"),
+    (r" +(TOOK|SIZE)\b", " $1"),
     (r#""(\w+Ms)": \d+"#, r#""$1": "[MS]""#),
+    // Components change with their compiler, and a result that holds a duration with its digits.
+    (r" *\b\d+(\.\d+)? [KM]iB\b", " [SIZE]"),
+    (r#""size": \d{5,}"#, r#""size": "[BYTES]""#),
+    (r" *\b(59|6\d) B\b", " [RESULT SIZE]"),
+    (r#""size": (59|6\d)\b"#, r#""size": "[RESULT SIZE]""#),
     (r"\bpid \d+", "pid [PID]"),
 ];
 

@@ -81,7 +81,7 @@ fn two_models_at_the_same_time_do_not_wait_for_each_other() {
     first.shell_model("right", &script("right", "left"));
     first.share_through(&scratch.shared_directory());
     let second = scratch.machine().clone_of(&first, "checkout");
-    let run = |model| ["model", "method", "run", model, "execute", "--timeout", "40s"];
+    let run = |model| ["model", "method", "run", model, "execute", "--timeout", "120s"];
     for (one, other) in [(&first, &first), (&first, &second)] {
         let outcomes = at_once(&[(one, &run("left")), (other, &run("right"))]);
         outcomes.into_iter().for_each(|outcome| drop(outcome.ok()));
@@ -116,7 +116,9 @@ fn who_waits_too_long_is_told_for_whom() {
     let scratch = Scratch::new();
     let first = scratch.machine().repository("checkout");
     let started = scratch.path().join("started");
-    first.shell_model("slow", &format!("touch {}; sleep 6", started.display()));
+    let enough = scratch.path().join("enough");
+    let script = format!("touch {}; until [ -e {} ]; do sleep 0.05; done", started.display(), enough.display());
+    first.shell_model("slow", &script);
     first.share_through(&scratch.shared_directory());
     let second = scratch.machine().clone_of(&first, "checkout");
     let run = ["model", "method", "run", "slow", "execute"];
@@ -130,5 +132,6 @@ fn who_waits_too_long_is_told_for_whom() {
         let outcome = waiter.peat(&["model", "method", "run", "slow", "execute", "--lock-timeout", "500ms"]);
         outcome.ended_with(4).says(&[&holder_id, "model method run slow execute", "--lock-timeout"]);
     }
+    std::fs::write(enough, "").unwrap();
     assert!(holder.wait().unwrap().success());
 }
