@@ -3,7 +3,7 @@
 use super::data::Origin;
 use super::execute::{Ending, Executed};
 use super::open::Opened;
-use super::record::{RunRecord, RunStatus, WrittenData};
+use super::record::{RunRecord, RunStatus, WrittenData, summary_line};
 use super::{RunError, RunPorts, RunReport};
 use crate::content::{self, SharedContent};
 use crate::digest::Digest;
@@ -92,7 +92,7 @@ fn prepare(opened: &Opened, held: &Held, executed: Executed<'_>) -> Result<Prepa
         model_type: model.model_type.clone(),
         method: opened.request.method.clone(),
         status,
-        summary,
+        summary: summary_line(&summary),
         started_at_ms: opened.started_at_ms,
         finished_at_ms: executed.finished_at_ms,
         waited_ms: u64::try_from(held.waited.as_millis()).unwrap_or(u64::MAX),

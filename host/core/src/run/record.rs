@@ -19,6 +19,19 @@ pub enum RunStatus {
     LeaseLost,
 }
 
+/// Longest summary that is kept, in characters: one line of a listing, not a second log.
+pub(super) const SUMMARY_CHARACTERS_MAX: usize = 500;
+
+/// What a method says of itself, as one bounded line.
+pub(super) fn summary_line(text: &str) -> String {
+    let mut characters = text.trim().chars().map(|shown| if shown.is_control() { ' ' } else { shown });
+    let mut line: String = characters.by_ref().take(SUMMARY_CHARACTERS_MAX).collect();
+    if characters.next().is_some() {
+        line.push('…');
+    }
+    line
+}
+
 /// A data item that a run wrote. The version is the index's to say, not the record's: it is assigned by the commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,4 +72,17 @@ pub struct RunRecord {
     pub data: Vec<WrittenData>,
     /// Bytes of log that were produced but not kept.
     pub log_bytes_dropped: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_one_bounded_line() {
+        assert_eq!(summary_line(" done\nwell "), "done well");
+        let line = summary_line(&"é".repeat(1_000_000));
+        assert_eq!(line.chars().count(), SUMMARY_CHARACTERS_MAX + 1);
+        assert!(line.ends_with('…'));
+    }
 }
