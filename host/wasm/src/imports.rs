@@ -55,8 +55,8 @@ pub(crate) fn check(
                 (Ok(capability), _) => refuse(grant_remedy(capability)),
             }
         }
-        _ if HARMLESS_WASI.contains(&package) && version.starts_with("0.2.") => Ok(()),
-        "wasi:filesystem" if version.starts_with("0.2.") => {
+        _ if HARMLESS_WASI.contains(&package) && is_wasi(version) => Ok(()),
+        "wasi:filesystem" if is_wasi(version) => {
             if granted.contains(Capability::WasiFilesystem) {
                 return Ok(());
             }
@@ -64,6 +64,12 @@ pub(crate) fn check(
         }
         _ => refuse("peat does not offer it to any extension; use another extension".to_owned()),
     }
+}
+
+/// A released 0.2.
+fn is_wasi(version: &str) -> bool {
+    semver::Version::parse(version)
+        .is_ok_and(|version| (version.major, version.minor) == (0, 2) && version.pre.is_empty())
 }
 
 fn grant_remedy(capability: Capability) -> String {
@@ -106,6 +112,7 @@ mod tests {
             "wasi:sockets/tcp@0.2.0",
             "wasi:http/outgoing-handler@0.2.0",
             "wasi:cli/stdout@0.3.0",
+            "wasi:cli/stdout@0.2.0-rc-2023-11-10",
             "peat:host/replica@0.1.0",
             "peat:host/bucket@0.1.0",
             "env",

@@ -104,7 +104,7 @@ async fn every_way_to_misbehave_has_its_own_name() {
         ("trap", LONG, "trapped"),
         ("overflow-stack", LONG, "out of bounds memory access"),
         ("spin", short, "did not finish run within 2000 ms"),
-        ("wait-for-nothing", LONG, "cannot make further progress"),
+        ("wait-for-nothing", LONG, "trapped in run"),
         ("sleep-for-ever", short, "did not finish run within 2000 ms"),
         ("allocate", LONG, "268435456 bytes of memory"),
         ("hoard-blobs", LONG, "10000 handles"),

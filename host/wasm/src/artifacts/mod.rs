@@ -47,7 +47,7 @@ pub(crate) struct ArtifactKey<'a> {
 pub(crate) enum Origin {
     /// A file, read when it is needed; its digest is checked.
     File(PathBuf),
-    /// Bytes that the caller has and whose digest it took.
+    /// Bytes that the caller has; their digest is checked too.
     Bytes(Vec<u8>),
 }
 
@@ -164,19 +164,10 @@ fn names(key: &ArtifactKey<'_>) -> (String, String) {
 impl Origin {
     /// The component's bytes, checked against its digest.
     fn read(self, extension: &str, digest: &Digest) -> Result<Vec<u8>, ExtensionError> {
-        let path = match self {
-            Self::Bytes(bytes) => return Ok(bytes),
-            Self::File(path) => path,
+        let (bytes, place) = match self {
+            Self::Bytes(bytes) => (bytes, "as it was passed".to_owned()),
+            Self::File(path) => (read_component(extension, &path)?, path.display().to_string()),
         };
-        let bytes = read_component(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                ExtensionError::Missing { extension: extension.to_owned(), path: path.display().to_string() }
-            }
-            _ => ExtensionError::Unusable {
-                extension: extension.to_owned(),
-                reason: format!("its component {} cannot be read: {error}", path.display()),
-            },
-        })?;
         if let Some(error) = too_large(extension, bytes.len() as u64) {
             return Err(error);
         }
@@ -184,9 +175,8 @@ impl Origin {
             return Err(ExtensionError::Unusable {
                 extension: extension.to_owned(),
                 reason: format!(
-                    "its component {} is not what was installed (another digest); install it again with \
-                     `peat extension add FILE`",
-                    path.display()
+                    "its component {place} is not what was installed (another digest); install it again with \
+                     `peat extension add FILE`"
                 ),
             });
         }
@@ -194,11 +184,20 @@ impl Origin {
     }
 }
 
-fn read_component(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read_component(extension: &str, path: &Path) -> Result<Vec<u8>, ExtensionError> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
-    File::open(path)?.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let read = File::open(path).and_then(|file| file.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(ExtensionError::Missing { extension: extension.to_owned(), path: path.display().to_string() })
+        }
+        Err(error) => Err(ExtensionError::Unusable {
+            extension: extension.to_owned(),
+            reason: format!("its component {} cannot be read: {error}", path.display()),
+        }),
+    }
 }
 
 fn precompile(engine: &Engine, wasm: &[u8], extension: &str) -> Result<Vec<u8>, ExtensionError> {

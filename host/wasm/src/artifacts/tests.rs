@@ -154,8 +154,10 @@ fn many_at_once_compile_once_and_leave_nothing_else_behind() {
 fn what_does_not_compile_says_so() {
     let place = Place::new();
     let (cache, key) = (place.cache(), place.key());
+    let broken = b"\0asm".to_vec();
+    let key_of = ArtifactKey { engine: place.engine.key(), wasm: Digest::of(&broken) };
     let error = Artifacts::new(&cache, &key)
-        .component("@test/guest", place.engine.engine(), &place.key_of(), Origin::Bytes(b"\0asm".to_vec()))
+        .component("@test/guest", place.engine.engine(), &key_of, Origin::Bytes(broken))
         .unwrap_err();
     assert!(matches!(error, ExtensionError::Compile { .. }), "{error}");
 }
