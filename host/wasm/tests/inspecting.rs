@@ -1,6 +1,8 @@
 //! Files that are no extension, or not one that may be installed: each is refused for its own reason, before anything of
 //! it runs.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod world;
 
 use peat_core::ports::ExtensionError;

@@ -1,5 +1,7 @@
 //! Datastore extensions that lie, trap or answer nonsense: what they say is used only as far as it can be true.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod world;
 
 use std::collections::BTreeMap;
@@ -83,7 +85,7 @@ fn datastore(bodies: [&str; 4]) -> Vec<u8> {
            (func (export "peat:datastore/sync@0.1.0#pull") (param {pull_parameters}) (result i32) {pull} (i32.const 2048))
            (func (export "peat:datastore/sync@0.1.0#push") (param i32) (result i32) {push} (i32.const 2048))"#
     );
-    component("peat:datastore/datastore", "", &model_module("", &run), &datastore_metadata(&[]))
+    component("peat:datastore/datastore", &model_module("", &run), &datastore_metadata(&[]))
 }
 
 fn partition() -> PartitionName {

@@ -21,7 +21,7 @@ pub(super) fn exported(component: &Component) -> Features {
         ("maintenance", Features::MAINTENANCE),
         ("namespaces", Features::NAMESPACES),
     ];
-    let there = |name: &str| component.get_export_index(None, &feature_interface(name)).is_some();
+    let there = |name: &str| component.get_export_index(None, feature_interface(name)).is_some();
     all.into_iter().filter(|(name, _)| there(name)).fold(Features::empty(), |sum, (_, feature)| sum | feature)
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::{PackageId, Resolve};
+use wit_parser::Resolve;
 
 /// The core signature of `peat:model/methods.run`, lifted synchronously.
 pub const RUN: &str = r#"(func (export "peat:model/methods@0.1.0#run")
@@ -34,7 +34,7 @@ pub fn model(items: &str, body: &str) -> Vec<u8> {
 
 /// A model extension of a whole module.
 pub fn model_with(module: &str, metadata: &Value) -> Vec<u8> {
-    component("peat:model/model", "", module, metadata)
+    component("peat:model/model", module, metadata)
 }
 
 /// The module around `run`: memory, allocation, and an outcome at 2048.
@@ -66,30 +66,18 @@ pub fn model_module(items: &str, run: &str) -> String {
     )
 }
 
-/// A component of a world of the contract. `extra` is WIT of more packages, whose world `test:extra/more` is imported
-/// with it when it is not empty.
-pub fn component(world: &str, extra: &str, module: &str, metadata: &Value) -> Vec<u8> {
+/// A component of a world of the contract, such as `peat:model/model`.
+pub fn component(world: &str, module: &str, metadata: &Value) -> Vec<u8> {
     let mut module = wat::parse_str(module).unwrap();
-    let (resolve, package) = contract(world, extra);
-    let name = if extra.is_empty() { Some(world.rsplit('/').next().unwrap()) } else { Some("more") };
-    let world = resolve.select_world(&[package], name).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
-    let component = ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap();
-    with_section(component, "peat-extension", metadata.to_string().as_bytes())
-}
-
-fn contract(world: &str, extra: &str) -> (Resolve, PackageId) {
+    let (package, name) = world.split_once('/').unwrap();
     let wit = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let mut resolve = Resolve::default();
     resolve.push_dir(wit.join("host")).unwrap();
-    let directory = if world.starts_with("peat:model") { "model" } else { "datastore" };
-    let (package, _) = resolve.push_dir(wit.join(directory)).unwrap();
-    if extra.is_empty() { (resolve, package) } else { push_extra(resolve, extra) }
-}
-
-fn push_extra(mut resolve: Resolve, extra: &str) -> (Resolve, PackageId) {
-    let package = resolve.push_str("extra.wit", extra).unwrap();
-    (resolve, package)
+    let (package, _) = resolve.push_dir(wit.join(package.strip_prefix("peat:").unwrap())).unwrap();
+    let world = resolve.select_world(&[package], Some(name)).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    let component = ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap();
+    with_section(component, "peat-extension", metadata.to_string().as_bytes())
 }
 
 /// Appends a custom section.
