@@ -54,7 +54,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Want {
-    /// Interface of `peat:host`: `files`, `secrets`, `bucket`, `directory`; or `wasi:filesystem`.
+    /// Interface of `peat:host`: `files`, `secrets`, `bucket` or `directory`.
     pub capability: String,
     /// What it is for, for the operator who decides.
     pub reason: String,
@@ -176,7 +176,7 @@ impl Metadata {
             return rule("version".to_owned(), "write a semantic version such as 1.2.0");
         }
         for want in &self.wants {
-            let known = ["files", "secrets", "bucket", "directory", "wasi:filesystem"];
+            let known = ["files", "secrets", "bucket", "directory"];
             if !known.contains(&want.capability.as_str()) {
                 return rule(format!("wants[{:?}]", want.capability), &format!("known are {}", known.join(", ")));
             }

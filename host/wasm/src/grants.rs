@@ -15,7 +15,8 @@ use peat_core::ports::{HolderIdentity, ObjectStore, Observer, Replica, Spool};
 /// Something an extension can import only when the operator granted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
-    /// `peat:host/files`: directories granted for reading.
+    /// `peat:host/files`: directories granted for reading. Guests of a standard library see the same ones through
+    /// `wasi:filesystem`, which is always there.
     Files,
     /// `peat:host/secrets`: values granted by name.
     Secrets,
@@ -23,13 +24,11 @@ pub enum Capability {
     Bucket,
     /// `peat:host/directory`: the configured directory, for reading and writing.
     Directory,
-    /// `wasi:filesystem`: the granted directories as preopened ones, for reading, for guests of a standard library.
-    WasiFilesystem,
 }
 
 impl Capability {
     /// Every capability.
-    pub const ALL: [Self; 5] = [Self::Files, Self::Secrets, Self::Bucket, Self::Directory, Self::WasiFilesystem];
+    pub const ALL: [Self; 4] = [Self::Files, Self::Secrets, Self::Bucket, Self::Directory];
 
     /// As written in metadata and after `--grant`.
     pub fn as_str(self) -> &'static str {
@@ -38,7 +37,6 @@ impl Capability {
             Self::Secrets => "secrets",
             Self::Bucket => "bucket",
             Self::Directory => "directory",
-            Self::WasiFilesystem => "wasi:filesystem",
         }
     }
 }
@@ -51,7 +49,7 @@ impl fmt::Display for Capability {
 
 /// A word that names no capability.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} cannot be granted; known are files, secrets, bucket, directory and wasi:filesystem")]
+#[error("{0:?} cannot be granted; known are files, secrets, bucket and directory")]
 pub struct UnknownCapability(pub String);
 
 impl FromStr for Capability {

@@ -15,8 +15,9 @@ const OF_EVERY_KIND: [&str; 7] = ["errors", "log", "config", "progress", "clock"
 const OF_MODELS: [&str; 1] = ["data"];
 const OF_DATASTORES: [&str; 4] = ["data", "objects", "replica", "holders"];
 
-/// WASI 0.2 packages that are harmless because of what stands behind them.
-const HARMLESS_WASI: [&str; 4] = ["wasi:clocks", "wasi:random", "wasi:io", "wasi:cli"];
+/// WASI 0.2 packages that are harmless because of what stands behind them: a file system has the granted directories and
+/// nothing else, so every guest of a standard library may import it.
+const HARMLESS_WASI: [&str; 5] = ["wasi:clocks", "wasi:random", "wasi:io", "wasi:cli", "wasi:filesystem"];
 
 /// Whether `import`, as it is written in the component, may be there. `file` is what to name in a remedy.
 pub(crate) fn check(
@@ -56,12 +57,6 @@ pub(crate) fn check(
             }
         }
         _ if HARMLESS_WASI.contains(&package) && is_wasi(version) => Ok(()),
-        "wasi:filesystem" if is_wasi(version) => {
-            if granted.contains(Capability::WasiFilesystem) {
-                return Ok(());
-            }
-            refuse(grant_remedy(Capability::WasiFilesystem))
-        }
         _ => refuse("peat does not offer it to any extension; use another extension".to_owned()),
     }
 }
@@ -73,7 +68,12 @@ fn is_wasi(version: &str) -> bool {
 }
 
 fn grant_remedy(capability: Capability) -> String {
-    format!("grant it with `peat extension add FILE --grant {capability}`")
+    let form = match capability {
+        Capability::Files => "files:NAME=DIR",
+        Capability::Secrets => "secrets:NAME=VARIABLE",
+        Capability::Bucket | Capability::Directory => return format!("it must declare `{capability}` under `wants`"),
+    };
+    format!("it must declare `{capability}` under `wants`; grant it with `peat extension add FILE --grant {form}`")
 }
 
 #[cfg(test)]
@@ -101,8 +101,7 @@ mod tests {
         let error = checked("peat:host/files@0.1.0", models, &[]).unwrap_err();
         assert!(error.contains("peat:host/files@0.1.0") && error.contains("--grant files"), "{error}");
         assert_eq!(checked("peat:host/files@0.1.0", models, &[Capability::Files]), Ok(()));
-        let error = checked("wasi:filesystem/types@0.2.0", models, &[]).unwrap_err();
-        assert!(error.contains("--grant wasi:filesystem"), "{error}");
+        assert_eq!(checked("wasi:filesystem/types@0.2.0", models, &[]), Ok(()));
     }
 
     #[test]

@@ -41,10 +41,10 @@ pub(crate) fn linker(
             Capability::Secrets => peat::secrets::add_to_linker::<_, Capabilities>(l, state)?,
             Capability::Bucket => peat::bucket::add_to_linker::<_, Capabilities>(l, state)?,
             Capability::Directory => peat::directory::add_to_linker::<_, Capabilities>(l, state)?,
-            Capability::WasiFilesystem => add_filesystem(l)?,
         }
     }
     add_wasi(l)?;
+    add_filesystem(l)?;
     Ok(linker)
 }
 
@@ -70,7 +70,7 @@ fn add_wasi(l: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Granted directories as preopened ones, for reading.
+/// Granted directories as preopened ones, for reading; none where none is granted.
 fn add_filesystem(l: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     use wasmtime_wasi::filesystem::WasiFilesystem;
     wasi::filesystem::types::add_to_linker::<_, WasiFilesystem>(l, GuestState::filesystem)?;

@@ -38,7 +38,7 @@ impl ModelExecutor {
             observer: binding.observer,
             settings: binding.settings.to_string().into(),
             files: Arc::new(binding.files),
-            preopen: binding.capabilities.contains(Capability::WasiFilesystem),
+            preopen: binding.capabilities.contains(Capability::Files),
             secrets: Arc::new(binding.secrets),
             ..Services::none(self.host.options())
         }

@@ -138,8 +138,7 @@ async fn floods_are_cut() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_of_a_standard_library_runs_and_finds_nothing() {
     let world = World::new();
-    let mut binding = granted(&world);
-    binding.capabilities = GrantedCapabilities::from_iter([Capability::WasiFilesystem]);
+    let binding = world.binding();
     let source = world.install(&peat_test_guests::standard_library_model());
     let ran = world.execute(source, binding, &invocation("print", json!({}), LONG)).await;
     assert_eq!(ran.result.as_ref().unwrap().summary, "printed");

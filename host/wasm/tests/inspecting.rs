@@ -86,7 +86,6 @@ fn an_ungranted_import_is_named_with_its_remedy() {
     for (import, remedy) in [
         ("peat:host/files@0.1.0", "--grant files"),
         ("peat:host/secrets@0.1.0", "--grant secrets"),
-        ("wasi:filesystem/types@0.2.6", "--grant wasi:filesystem"),
         ("wasi:sockets/tcp@0.2.6", "peat does not offer it"),
         ("wasi:http/outgoing-handler@0.2.6", "peat does not offer it"),
         ("peat:host/directory@0.1.0", "no grant makes it available to this kind"),

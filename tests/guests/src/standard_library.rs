@@ -15,7 +15,6 @@ use crate::dummy::{wit_directory, with_metadata};
 pub const STANDARD_OUTPUT_LINE: &str = "printed by a standard library";
 
 const METADATA: &str = r#"{"format":1,"name":"@test/standard-library","version":"0.1.0","summary":"Prints a line",
-    "wants":[{"capability":"wasi:filesystem","reason":"every guest of a standard library imports it"}],
     "models":[{"name":"@test/standard-library","summary":"Prints a line","methods":[
         {"name":"print","summary":"Prints a line, reads the clock, draws a random number"}]}]}"#;
 

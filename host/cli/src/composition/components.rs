@@ -127,7 +127,7 @@ fn source(installed: &Installed) -> ExtensionSource {
 /// its settings.
 fn capabilities(metadata: &Metadata, grants: &ExtensionGrants) -> GrantedCapabilities {
     let granted = |capability: &Capability| match capability {
-        Capability::Files | Capability::WasiFilesystem => !grants.files.is_empty(),
+        Capability::Files => !grants.files.is_empty(),
         Capability::Secrets => !grants.secrets.is_empty(),
         Capability::Directory => true,
         Capability::Bucket => false,

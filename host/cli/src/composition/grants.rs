@@ -13,7 +13,7 @@ pub(crate) fn add_grants(grants: &mut ExtensionGrants, metadata: &Metadata, give
     given
         .iter()
         .map(|grant| match grant {
-            GrantArgument::Files { name, directory } if wants(&["files", "wasi:filesystem"]) => {
+            GrantArgument::Files { name, directory } if wants(&["files"]) => {
                 grants.files.insert(name.clone(), directory.clone());
                 true
             }
@@ -35,7 +35,7 @@ pub(crate) fn lacking(metadata: &Metadata, grants: &ExtensionGrants, file: &str)
         )))
     };
     metadata.wants.iter().find_map(|want| match want.capability.as_str() {
-        "files" | "wasi:filesystem" if grants.files.is_empty() => {
+        "files" if grants.files.is_empty() => {
             denied(want, format!("allow it a directory with `peat extension add {file} --grant files:NAME=DIR`"))
         }
         "secrets" if grants.secrets.is_empty() => {
