@@ -203,7 +203,7 @@ mod tests {
         let parent = repository.root.parent().unwrap();
         assert_eq!(repository.resolve("."), repository.root);
         assert_eq!(repository.resolve("./data"), repository.root.join("data"));
-        assert_eq!(repository.resolve("../shared"), parent.join("shared"));
+        assert_eq!(repository.resolve("../elsewhere"), parent.join("elsewhere"));
         assert_eq!(repository.resolve("../../x/../y"), parent.parent().unwrap().join("x/../y"));
         assert_eq!(repository.resolve("/srv/peat"), Path::new("/srv/peat"));
     }
