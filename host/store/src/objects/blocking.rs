@@ -100,7 +100,7 @@ impl Directory {
             }
             Inspected::Damaged(reason) => Err(ObjectError::Corrupt {
                 key: key.to_owned(),
-                reason: format!("{}: {reason}; restore the file or delete it", self.path.join(path.whole()).display()),
+                reason: format!("{}: {reason}; restore the file from a backup", self.path.join(path.whole()).display()),
             }),
         }
     }
