@@ -9,6 +9,7 @@ pub mod crash_work;
 pub mod datastore;
 pub mod local_locks;
 pub mod local_store;
+pub mod native_chain;
 pub mod object_store;
 pub mod samples;
 pub mod scarce_disk;

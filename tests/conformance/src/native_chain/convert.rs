@@ -1,0 +1,216 @@
+//! Between the records of the protocol and those of the host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use peat_chain::types as chain;
+use peat_chain::{Error, ErrorKind};
+use peat_core::content::{self, SharedContent};
+use peat_core::digest::Digest;
+use peat_core::entry::{self, Entry, VersionReference};
+use peat_core::identifiers::{DataName, Epoch, PartitionName, RunId, Version};
+use peat_core::lease::Lease;
+use peat_core::ports::{self, DatastoreError};
+
+use super::world::Bytes;
+
+pub(super) fn refused(error: Error) -> DatastoreError {
+    let kind = match error.kind {
+        ErrorKind::Conflict => ports::ErrorKind::Conflict,
+        ErrorKind::NotFound => ports::ErrorKind::NotFound,
+        ErrorKind::Unavailable(after) => {
+            ports::ErrorKind::Unavailable { retry_after: after.map(Duration::from_millis) }
+        }
+        ErrorKind::Denied => ports::ErrorKind::Denied,
+        ErrorKind::LeaseLost => ports::ErrorKind::LeaseLost,
+        ErrorKind::Held => ports::ErrorKind::Held,
+        ErrorKind::Corrupt => ports::ErrorKind::Corrupt,
+        ErrorKind::Unsupported => ports::ErrorKind::Unsupported,
+        ErrorKind::InvalidConfig => ports::ErrorKind::InvalidConfig,
+        ErrorKind::InvalidInput => ports::ErrorKind::InvalidInput,
+        ErrorKind::Exhausted => ports::ErrorKind::Exhausted,
+        ErrorKind::Cancelled => ports::ErrorKind::Cancelled,
+    };
+    DatastoreError::Refused { kind, subject: error.subject, message: error.message }
+}
+
+pub(super) fn profile(profile: chain::Profile) -> ports::StoreProfile {
+    let finding = |finding: chain::Finding| ports::Finding {
+        name: finding.name,
+        verdict: match finding.verdict {
+            chain::Verdict::Passed => ports::Verdict::Passed,
+            chain::Verdict::Failed => ports::Verdict::Failed,
+            chain::Verdict::Skipped => ports::Verdict::Skipped,
+        },
+        detail: finding.detail,
+    };
+    ports::StoreProfile {
+        store_id: profile.store_id,
+        format_version: profile.format_version,
+        findings: profile.findings.into_iter().map(finding).collect(),
+    }
+}
+
+pub(super) fn acquire_request(namespace: &str, request: &ports::AcquireRequest) -> chain::AcquireRequest {
+    chain::AcquireRequest {
+        namespace: namespace.to_owned(),
+        partitions: request.partitions.iter().map(ToString::to_string).collect(),
+        ttl_ms: millis(request.ttl),
+        wait_ms: millis(request.wait),
+    }
+}
+
+pub(super) fn lease(lease: chain::Lease) -> Lease {
+    Lease {
+        partition: PartitionName::parse(&lease.partition).unwrap(),
+        epoch: Epoch(lease.epoch),
+        nonce: lease.nonce,
+        ttl: Duration::from_millis(lease.ttl_ms),
+        state: lease.state,
+    }
+}
+
+pub(super) fn chain_lease(lease: &Lease) -> chain::Lease {
+    chain::Lease {
+        partition: lease.partition.to_string(),
+        epoch: lease.epoch.0,
+        nonce: lease.nonce.clone(),
+        ttl_ms: millis(lease.ttl),
+        state: lease.state.clone(),
+    }
+}
+
+pub(super) fn pull_request(namespace: &str, request: &ports::PullRequest) -> chain::PullRequest {
+    let names = |partitions: &Vec<PartitionName>| partitions.iter().map(ToString::to_string).collect();
+    chain::PullRequest {
+        namespace: namespace.to_owned(),
+        partitions: request.partitions.as_ref().map(names),
+        leases: request.leases.iter().map(chain_lease).collect(),
+        with_content: request.with_content,
+        cursor: request.cursor.clone(),
+    }
+}
+
+pub(super) fn page(page: chain::PullPage<Bytes>) -> ports::PullPage {
+    let pulled = |pulled: chain::PulledEntry<Bytes>| ports::PulledEntry {
+        entry: entry(pulled.entry),
+        content: pulled.content.map(|content| content.0),
+    };
+    let delta = |delta: chain::PartitionDelta<Bytes>| ports::PartitionDelta {
+        partition: PartitionName::parse(&delta.partition).unwrap(),
+        mode: match delta.mode {
+            chain::DeltaMode::Extend => ports::DeltaMode::Extend,
+            chain::DeltaMode::Replace => ports::DeltaMode::Replace,
+        },
+        version: delta.version,
+        entries: delta.entries.into_iter().map(pulled).collect(),
+        removed: delta.removed.into_iter().map(reference).collect(),
+        continues: delta.continues,
+    };
+    ports::PullPage {
+        deltas: page.deltas.into_iter().map(delta).collect(),
+        cursor: page.cursor,
+        partitions_total: page.partitions_total,
+    }
+}
+
+pub(super) fn push_request(namespace: &str, request: &ports::PushRequest) -> chain::PushRequest<Bytes> {
+    let new = |new: &entry::NewEntry| chain::NewEntry {
+        description: chain_description(&new.description),
+        content: Bytes(Arc::clone(&new.content)),
+        version_cap: new.version_cap,
+    };
+    let gone =
+        |gone: &VersionReference| chain::VersionReference { name: gone.name.to_string(), version: gone.version.0 };
+    chain::PushRequest {
+        namespace: namespace.to_owned(),
+        partition: request.changes.partition.to_string(),
+        lease: request.lease.as_ref().map(chain_lease),
+        commit_id: request.changes.commit_id.to_string(),
+        append: request.changes.append.iter().map(new).collect(),
+        remove: request.changes.remove.iter().map(gone).collect(),
+        release: request.release,
+    }
+}
+
+pub(super) fn receipt(receipt: chain::Receipt) -> ports::PushReceipt {
+    ports::PushReceipt {
+        entries: receipt.entries.into_iter().map(entry).collect(),
+        removed: receipt.removed.into_iter().map(reference).collect(),
+        version: receipt.version,
+        lease: receipt.lease.map(lease),
+    }
+}
+
+pub(super) fn wanted(request: &ports::ContentRequest) -> chain::Wanted {
+    chain::Wanted {
+        partition: request.partition.to_string(),
+        name: request.name.to_string(),
+        version: request.version.0,
+        size: request.size,
+        digest: request.digest.to_string(),
+        location: request.location.clone(),
+    }
+}
+
+/// What the port promises of every content: it has the digest that was asked for.
+pub(super) fn checked(
+    content: SharedContent,
+    request: &ports::ContentRequest,
+) -> Result<SharedContent, DatastoreError> {
+    if content.size() == request.size && content::digest(&*content).unwrap() == request.digest {
+        return Ok(content);
+    }
+    let message = format!("{} version {} has another digest", request.name, request.version);
+    Err(refused(Error::new(ErrorKind::Corrupt, request.name.as_str(), message)))
+}
+
+fn entry(entry: chain::Entry) -> Entry {
+    let description = entry.description;
+    Entry {
+        description: entry::Description {
+            name: DataName::parse(&description.name).unwrap(),
+            size: description.size,
+            digest: Digest::parse(&description.digest).unwrap(),
+            content_type: description.content_type,
+            lifetime: match description.lifetime {
+                chain::Lifetime::Infinite => entry::Lifetime::Infinite,
+                chain::Lifetime::DurationMs(duration_ms) => entry::Lifetime::DurationMs(duration_ms),
+                chain::Lifetime::Run => entry::Lifetime::Run,
+            },
+            tags: description.tags.into_iter().map(|tag| entry::Tag { name: tag.name, value: tag.value }).collect(),
+            created_at_ms: description.created_at_ms,
+            run_id: RunId::parse(&description.run_id).unwrap(),
+            of_failed_run: description.of_failed_run,
+        },
+        version: Version(entry.version),
+        location: entry.location,
+    }
+}
+
+fn chain_description(description: &entry::Description) -> chain::Description {
+    let tag = |tag: &entry::Tag| chain::Tag { name: tag.name.clone(), value: tag.value.clone() };
+    chain::Description {
+        name: description.name.to_string(),
+        size: description.size,
+        digest: description.digest.to_string(),
+        content_type: description.content_type.clone(),
+        lifetime: match description.lifetime {
+            entry::Lifetime::Infinite => chain::Lifetime::Infinite,
+            entry::Lifetime::DurationMs(duration_ms) => chain::Lifetime::DurationMs(duration_ms),
+            entry::Lifetime::Run => chain::Lifetime::Run,
+        },
+        tags: description.tags.iter().map(tag).collect(),
+        created_at_ms: description.created_at_ms,
+        run_id: description.run_id.to_string(),
+        of_failed_run: description.of_failed_run,
+    }
+}
+
+fn reference(reference: chain::VersionReference) -> VersionReference {
+    VersionReference { name: DataName::parse(&reference.name).unwrap(), version: Version(reference.version) }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap()
+}

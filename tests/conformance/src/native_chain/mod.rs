@@ -1,0 +1,107 @@
+//! The shared-store protocol without wasm: `peat-chain` over an object store port, behind the datastore port. So one suite
+//! holds for the protocol natively and for the component that is made of it.
+
+mod convert;
+mod world;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use peat_chain::Chain;
+use peat_core::content::SharedContent;
+use peat_core::lease::Lease;
+use peat_core::ports::{
+    AcquireRequest, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, ObjectStore, PullPage, PullRequest,
+    PushReceipt, PushRequest, Replica, StoreProfile,
+};
+use tokio::runtime::Handle;
+
+use world::NativeWorld;
+
+/// The namespace of every call.
+const NAMESPACE: &str = "default";
+
+/// The protocol over `objects`, with `replica` as its memory.
+#[derive(Debug, Clone)]
+pub struct NativeChain {
+    chain: Chain<NativeWorld>,
+}
+
+impl NativeChain {
+    /// A machine's handle.
+    pub fn new(objects: Arc<dyn ObjectStore>, replica: Arc<dyn Replica>) -> Self {
+        Self { chain: Chain::new(NativeWorld::new(objects, replica)) }
+    }
+
+    /// Runs a call of the protocol, whose futures stay on one thread, on a thread of its own.
+    async fn call<T, C>(&self, call: C) -> Result<T, DatastoreError>
+    where
+        T: Send + 'static,
+        C: AsyncFnOnce(Chain<NativeWorld>) -> peat_chain::Result<T> + Send + 'static,
+    {
+        let (chain, runtime) = (self.chain.clone(), Handle::current());
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            // Nobody waits any more when the caller was dropped.
+            let _ = sender.send(runtime.block_on(call(chain)));
+        });
+        answer.await.expect("a call of the protocol does not panic").map_err(convert::refused)
+    }
+}
+
+#[async_trait]
+impl Datastore for NativeChain {
+    fn summary(&self) -> String {
+        "chain, natively".to_owned()
+    }
+
+    fn features(&self) -> DatastoreFeatures {
+        DatastoreFeatures { locks: true, hydration: true, ..DatastoreFeatures::default() }
+    }
+
+    async fn setup(&self) -> Result<StoreProfile, DatastoreError> {
+        self.call(async |chain| chain.setup(NAMESPACE).await).await.map(convert::profile)
+    }
+
+    async fn verify(&self) -> Result<StoreProfile, DatastoreError> {
+        self.call(async |chain| chain.verify(NAMESPACE).await).await.map(convert::profile)
+    }
+
+    async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>, DatastoreError> {
+        let request = convert::acquire_request(NAMESPACE, request);
+        let leases = self.call(async move |chain| chain.acquire(&request).await).await?;
+        Ok(leases.into_iter().map(convert::lease).collect())
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<Lease, DatastoreError> {
+        let lease = convert::chain_lease(lease);
+        self.call(async move |chain| chain.renew(NAMESPACE, &lease).await).await.map(convert::lease)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), DatastoreError> {
+        let lease = convert::chain_lease(lease);
+        self.call(async move |chain| chain.release(NAMESPACE, &lease).await).await
+    }
+
+    async fn pull(&self, request: &PullRequest) -> Result<PullPage, DatastoreError> {
+        let request = convert::pull_request(NAMESPACE, request);
+        self.call(async move |chain| chain.pull(&request).await).await.map(convert::page)
+    }
+
+    async fn push(&self, request: &PushRequest) -> Result<PushReceipt, DatastoreError> {
+        let request = convert::push_request(NAMESPACE, request);
+        self.call(async move |chain| chain.push(&request).await).await.map(convert::receipt)
+    }
+
+    async fn fetch(
+        &self,
+        wanted: &[ContentRequest],
+    ) -> Result<Vec<Result<SharedContent, DatastoreError>>, DatastoreError> {
+        let asked: Vec<_> = wanted.iter().map(convert::wanted).collect();
+        let answers = self.call(async move |chain| chain.fetch(NAMESPACE, &asked).await).await?;
+        let checked = |(answer, request): (peat_chain::Result<world::Bytes>, &ContentRequest)| {
+            answer.map_err(convert::refused).and_then(|bytes| convert::checked(bytes.0, request))
+        };
+        Ok(answers.into_iter().zip(wanted).map(checked).collect())
+    }
+}
