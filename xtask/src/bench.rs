@@ -7,7 +7,7 @@ mod measure;
 mod section;
 mod subject;
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let built = guests::build(&guests::Options::default())?;
     println!("Building peat (release)");
     process::run(
-        Command::new(env!("CARGO"))
+        process::cargo()
             .args(["build", "--release", "--quiet", "--locked", "--package", "peat-cli"])
             .current_dir(workspace::root()),
     )?;

@@ -7,7 +7,7 @@ mod files;
 mod machine;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -32,9 +32,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let components = components(&guests::build(&guests::Options::default())?)?;
     say("Building peat");
     process::run(
-        Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked", "--package", "peat-cli"])
-            .current_dir(workspace::root()),
+        process::cargo().args(["build", "--quiet", "--locked", "--package", "peat-cli"]).current_dir(workspace::root()),
     )?;
     let built = started.elapsed();
 

@@ -11,6 +11,12 @@ pub(crate) fn shown(command: &Command) -> String {
     words.map(quoted).collect::<Vec<_>>().join(" ")
 }
 
+/// The cargo that runs this command, or the one on the search path. Asked for when it is needed: the toolchain that
+/// compiled this program may be gone.
+pub(crate) fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 /// Runs to the end with this terminal. An exit code other than 0 is an error that names the command.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start `{}`", shown(command)))?;

@@ -109,7 +109,7 @@ fn cargo_test(arguments: &[&str]) -> Result<Count> {
 }
 
 fn cargo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = process::cargo();
     command.args(arguments).current_dir(workspace::root());
     command
 }

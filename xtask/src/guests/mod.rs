@@ -7,7 +7,6 @@ mod component;
 mod toolchain;
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -143,7 +142,7 @@ fn chosen_crates(only: &[String]) -> Result<Vec<String>> {
 
 /// The workspace members that are built for wasm, sorted.
 fn guest_crates() -> Result<Vec<String>> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = process::cargo();
     cargo.args(["metadata", "--format-version", "1", "--no-deps"]).current_dir(workspace::root());
     let metadata: Metadata = serde_json::from_slice(&process::output(&mut cargo)?)?;
     let is_guest = |package: &Package| {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace;
+use crate::{process, workspace};
 
 /// The target of every guest.
 pub(super) const TARGET: &str = "wasm32-unknown-unknown";
@@ -109,7 +109,7 @@ impl Toolchain {
     }
 
     fn active(choice: String) -> Self {
-        let cargo = std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
+        let cargo = process::cargo().get_program().into();
         Self { choice, cargo, environment: Vec::new(), arguments: Vec::new() }
     }
 

@@ -1,11 +1,11 @@
 //! Tools the checks need and a fresh machine lacks: compiled in the background into `target/tools`.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::workspace;
+use crate::{process, workspace};
 
 /// A cargo subcommand, present or on its way.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Tool {
         let log = root.join(format!("{name}.log"));
         println!("{name} is missing: compiling it into {} meanwhile ({})", root.display(), log.display());
         let output = std::fs::File::create(&log)?;
-        let cargo = Command::new(env!("CARGO"))
+        let cargo = process::cargo()
             .args(["install", "--locked", "--quiet", name, "--root"])
             .arg(&root)
             .current_dir(workspace::root())
