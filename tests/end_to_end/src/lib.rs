@@ -81,7 +81,7 @@ pub fn project() -> &'static Path {
 }
 
 /// Whether `program` runs here at all.
-pub fn runs(program: &str, arguments: &[&str]) -> bool {
+pub(crate) fn runs(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
 

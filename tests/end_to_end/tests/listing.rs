@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something it counts on is not so")]
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
-use peat_end_to_end_tests::{Checkout, Scratch, runs};
+use peat_end_to_end_tests::{Checkout, Scratch};
+use rustix::fs::inotify;
+use rustix::io::Errno;
 
 /// The commands that list.
 const LISTINGS: [&[&str]; 5] = [
@@ -66,24 +69,59 @@ fn listings_name_an_extension_whose_component_is_gone() {
 
 #[test]
 fn listings_open_no_component_and_no_compiled_code() {
-    if !runs("strace", &["--version"]) {
-        println!("the system calls are not looked at: strace is not there (the test above removes the files instead)");
-        return;
-    }
     let scratch = Scratch::new();
     let repository = repository(&scratch);
+    let run = ["model", "method", "run", "text", "profile", "--input", "path=a.txt"];
+    // From here on there is compiled code, too.
+    repository.peat(&run).ok();
+    let opened = Opened::below(scratch.path());
     for listing in LISTINGS {
-        let like = repository.command(listing);
-        let mut traced = Command::new("strace");
-        traced.args(["-f", "-e", "trace=open,openat", "-o"]).arg(scratch.path().join("trace"));
-        traced.arg(like.get_program()).args(like.get_args()).current_dir(repository.path()).env_clear();
-        traced.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        assert!(traced.output().unwrap().status.success(), "{listing:?}");
-        let trace = fs::read_to_string(scratch.path().join("trace")).unwrap();
-        assert!(trace.contains("peat.yaml"), "the trace shows nothing: {trace}");
-        let opened: Vec<&str> =
-            trace.lines().filter(|line| line.contains(".wasm\"") || line.contains(".cwasm")).collect();
-        assert!(opened.is_empty(), "{listing:?} opened {opened:#?}");
+        repository.peat(listing).ok();
+        let all = opened.since_last();
+        assert!(all.iter().any(|name| name == "peat.yaml"), "{listing:?}: the watch sees nothing: {all:?}");
+        assert!(!all.iter().any(|name| is_code(name)), "{listing:?} opened {all:?}");
+    }
+    repository.peat(&run).ok();
+    let all = opened.since_last();
+    assert!(all.iter().any(|name| is_code(name)), "a run loads code, and the watch does not see it: {all:?}");
+}
+
+fn is_code(name: &str) -> bool {
+    [".wasm", ".cwasm"].iter().any(|ending| name.ends_with(ending))
+}
+
+/// The files that anybody opens below a directory, as the kernel reports them.
+struct Opened(OwnedFd);
+
+impl Opened {
+    /// Watches the directories that are there now.
+    fn below(directory: &Path) -> Self {
+        let watch = Self(inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).unwrap());
+        let mut directories = vec![directory.to_owned()];
+        while let Some(directory) = directories.pop() {
+            inotify::add_watch(&watch.0, &directory, inotify::WatchFlags::OPEN).unwrap();
+            let inside = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+            directories.extend(inside.filter(|path| path.is_dir() && !path.is_symlink()));
+        }
+        watch.since_last();
+        watch
+    }
+
+    /// Names of the files opened since the last call.
+    fn since_last(&self) -> Vec<String> {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(&self.0, &mut buffer);
+        let mut names = Vec::new();
+        loop {
+            match events.next() {
+                Ok(event) => {
+                    assert!(!event.events().contains(inotify::ReadFlags::QUEUE_OVERFLOW), "events were lost");
+                    names.extend(event.file_name().map(|name| name.to_string_lossy().into_owned()));
+                }
+                Err(Errno::AGAIN) => return names,
+                Err(error) => panic!("the watch failed: {error}"),
+            }
+        }
     }
 }
 
