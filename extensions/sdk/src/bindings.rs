@@ -32,34 +32,15 @@ pub mod host {
     });
 }
 
-/// What a model extension exports (`peat:model`).
-pub mod model {
-    wit_bindgen::generate!({
-        path: ["../../wit/host", "../../wit/model"],
-        world: "peat:model/model@0.1.0",
-        with: {
-            "peat:host/errors@0.1.0": crate::bindings::host::peat::host::errors,
-            "peat:host/log@0.1.0": crate::bindings::host::peat::host::log,
-            "peat:host/config@0.1.0": crate::bindings::host::peat::host::config,
-            "peat:host/progress@0.1.0": crate::bindings::host::peat::host::progress,
-            "peat:host/clock@0.1.0": crate::bindings::host::peat::host::clock,
-            "peat:host/random@0.1.0": crate::bindings::host::peat::host::random,
-            "peat:host/blobs@0.1.0": crate::bindings::host::peat::host::blobs,
-            "peat:host/data@0.1.0": crate::bindings::host::peat::host::data,
-            "peat:model/types@0.1.0": generate,
-        },
-        default_bindings_module: "peat_sdk::bindings::model",
-        export_macro_name: "export_model_bindings",
-        pub_export_macro: true,
-    });
-}
-
-macro_rules! datastore_world {
-    ($(#[$doc:meta])* $module:ident, $world:literal, $export:literal, $place:literal, { $($with:tt)* }) => {
+macro_rules! world {
+    (
+        $(#[$doc:meta])*
+        $module:ident, $world:literal of $directory:literal, $export:literal, $place:literal, { $($with:tt)* }
+    ) => {
         $(#[$doc])*
         pub mod $module {
             wit_bindgen::generate!({
-                path: ["../../wit/host", "../../wit/datastore"],
+                path: ["../../wit/host", $directory],
                 world: $world,
                 with: {
                     "peat:host/errors@0.1.0": crate::bindings::host::peat::host::errors,
@@ -69,9 +50,6 @@ macro_rules! datastore_world {
                     "peat:host/clock@0.1.0": crate::bindings::host::peat::host::clock,
                     "peat:host/random@0.1.0": crate::bindings::host::peat::host::random,
                     "peat:host/blobs@0.1.0": crate::bindings::host::peat::host::blobs,
-                    "peat:host/objects@0.1.0": crate::bindings::host::peat::host::objects,
-                    "peat:host/replica@0.1.0": crate::bindings::host::peat::host::replica,
-                    "peat:host/holders@0.1.0": crate::bindings::host::peat::host::holders,
                     $($with)*
                 },
                 generate_all,
@@ -83,6 +61,26 @@ macro_rules! datastore_world {
     };
 }
 
+macro_rules! datastore_world {
+    ($(#[$doc:meta])* $module:ident, $world:literal, $export:literal, $place:literal, { $($with:tt)* }) => {
+        world!(
+            $(#[$doc])*
+            $module, $world of "../../wit/datastore", $export, $place,
+            {
+                "peat:host/objects@0.1.0": crate::bindings::host::peat::host::objects,
+                "peat:host/replica@0.1.0": crate::bindings::host::peat::host::replica,
+                "peat:host/holders@0.1.0": crate::bindings::host::peat::host::holders,
+                $($with)*
+            }
+        );
+    };
+}
+
+world!(
+    /// What a model extension exports (`peat:model`).
+    model, "peat:model/model@0.1.0" of "../../wit/model", "export_model_bindings", "peat_sdk::bindings::model",
+    { "peat:host/data@0.1.0": crate::bindings::host::peat::host::data }
+);
 datastore_world!(
     /// What every datastore extension exports (`peat:datastore`).
     datastore, "peat:datastore/datastore@0.1.0", "export_datastore_bindings", "peat_sdk::bindings::datastore",

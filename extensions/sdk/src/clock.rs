@@ -1,4 +1,4 @@
-//! Time: the only clock a guest has.
+//! Time, by the clock of the host.
 
 use std::time::Duration;
 

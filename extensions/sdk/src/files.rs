@@ -6,7 +6,7 @@ use crate::Error;
 use crate::bindings::host::peat::host::files;
 use crate::content;
 
-/// Largest file that [`Folder::read_text`] brings into the guest's memory: 16 MiB, a quarter of what a guest has.
+/// Largest file that [`Folder::read_text`] brings into the guest's memory: 16 MiB, of the 256 MiB a guest has.
 pub const TEXT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The names of the granted directories.
