@@ -14,7 +14,10 @@ pub(crate) async fn allocate(_: Run, _: Value) -> Result<String, Error> {
     }
 }
 
-/// Keeps every blob it makes. Answers the host's refusal.
+/// Chunks of content that are too many for the limit its test sets, and few enough for any disk when none is set.
+const FLOOD_CHUNKS: usize = 256;
+
+/// Keeps every blob it makes, until the host ends it.
 pub(crate) async fn hoard_blobs(_: Run, _: Value) -> Result<String, Error> {
     let mut hoard = Vec::new();
     loop {
@@ -22,10 +25,11 @@ pub(crate) async fn hoard_blobs(_: Run, _: Value) -> Result<String, Error> {
     }
 }
 
-/// Writes content without end. Answers the host's refusal.
+/// Writes more content than its test allows.
 pub(crate) async fn flood_data(_: Run, _: Value) -> Result<String, Error> {
     let writer = Writer::new();
-    loop {
+    for _ in 0..FLOOD_CHUNKS {
         writer.write(vec![b'x'; CHUNK_BYTES_MAX]).await?;
     }
+    Ok(format!("wrote {FLOOD_CHUNKS} MiB"))
 }

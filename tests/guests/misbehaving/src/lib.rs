@@ -30,7 +30,7 @@ export_model! {
                 "sleep-for-ever" => wait::sleep_for_ever { summary: "Waits longer than any deadline" },
                 "allocate" => exhaust::allocate { summary: "Allocates without end" },
                 "hoard-blobs" => exhaust::hoard_blobs { summary: "Makes handles without end" },
-                "flood-data" => exhaust::flood_data { summary: "Writes content without end" },
+                "flood-data" => exhaust::flood_data { summary: "Writes 256 MiB of content" },
                 "flood-log" => flood::flood_log { summary: "Logs a gigabyte" },
                 "flood-progress" => flood::flood_progress { summary: "Reports progress a million times" },
                 "flood-summary" => flood::flood_summary { summary: "Ends with 16 MiB of summary" },
