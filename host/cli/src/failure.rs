@@ -120,6 +120,7 @@ pub(crate) fn of_method(error: &MethodError) -> ExitCode {
     match error {
         MethodError::Failed { .. } | MethodError::Process(_) => ExitCode::MethodFailed,
         MethodError::Extension(error) => of_extension(error, ExitCode::MethodFailed),
+        MethodError::Store(error) => of_store(error),
         MethodError::Interrupted => ExitCode::Interrupted,
     }
 }
@@ -251,6 +252,12 @@ mod tests {
             ExtensionError::Trapped { extension: "@a/b".into(), call: "run".into(), reason: "unreachable".into() };
         assert_eq!(of_method(&MethodError::Extension(trap.clone())), ExitCode::MethodFailed);
         assert_eq!(Failure::Extension(trap).exit_code(), ExitCode::DatastoreUnavailable);
+    }
+
+    #[test]
+    fn a_full_store_is_not_the_failure_of_a_method() {
+        let full = StoreError::Full { path: "store".to_owned(), reason: "no space".to_owned() };
+        assert_eq!(of_method(&MethodError::Store(full)), ExitCode::DatastoreUnavailable);
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod limits;
 mod linker;
 mod model;
 mod state;
+mod store_refusal;
 
 pub use datastore::ComponentDatastore;
 pub use grants::{Capability, DatastoreBinding, GrantedCapabilities, ModelBinding, UnknownCapability};

@@ -17,6 +17,7 @@ use crate::grants::{Capability, ModelBinding};
 use crate::host::{ExtensionSource, Host};
 use crate::inspect::InspectedKind;
 use crate::state::Services;
+use crate::store_refusal::{NotedData, NotedSpool, StoreRefusal};
 
 /// Executes the methods of one model extension. Every execution has an instance of its own.
 #[derive(Debug, Clone)]
@@ -31,10 +32,10 @@ impl ModelExecutor {
         Self { host, source, binding }
     }
 
-    fn services(&self) -> Services {
+    fn services(&self, refusal: &StoreRefusal) -> Services {
         let binding = self.binding.clone();
         Services {
-            spool: binding.spool,
+            spool: Arc::new(NotedSpool { spool: binding.spool, refusal: refusal.clone() }),
             observer: binding.observer,
             settings: binding.settings.to_string().into(),
             files: Arc::new(binding.files),
@@ -69,6 +70,8 @@ impl MethodExecutor for ModelExecutor {
     ) -> Result<MethodOutcome, MethodError> {
         let loaded = self.host.load_source(&self.source, InspectedKind::Models, &self.binding.capabilities).await?;
         let limits = self.host.options().limits.clone();
+        let refusal = StoreRefusal::default();
+        let data = NotedData { data, refusal: refusal.clone() };
         let (client, server) = data::connection();
         // Bounded by the limits of the log, which counts before it sends.
         let (lines, mut written) = mpsc::unbounded_channel::<(String, String)>();
@@ -77,7 +80,7 @@ impl MethodExecutor for ModelExecutor {
         };
         let call = Call {
             loaded,
-            services: self.services(),
+            services: self.services(&refusal),
             log: GuestLog::new(&limits, Box::new(sink)),
             limits,
             data: Some(client),
@@ -96,12 +99,11 @@ impl MethodExecutor for ModelExecutor {
             }
         };
         // All three end with the call: its store owns the other ends of both channels.
-        let (answer, (), ()) = tokio::join!(run, server.serve(data), logging);
-        match answer? {
+        let (answer, (), ()) = tokio::join!(run, server.serve(&data), logging);
+        match answer.map_err(|error| refusal.behind(error.into()))? {
             Ok(outcome) => Ok(MethodOutcome { summary: line(&outcome.summary) }),
-            Err(failure) => {
-                Err(MethodError::Failed { message: message(&failure.message), transient: failure.transient })
-            }
+            Err(failure) => Err(refusal
+                .behind(MethodError::Failed { message: message(&failure.message), transient: failure.transient })),
         }
     }
 }

@@ -62,8 +62,8 @@ fn a_full_local_store_says_so_and_keeps_what_it_has() {
     let Some(outcome) = mounted(&repository, script) else { return };
     let outcome = outcome.says(&["no room left", "free some space"]);
     let codes = codes(&outcome);
-    // 1: the method could not go on; 6: its results could not be kept.
-    assert!(codes[0] == 0 && matches!(codes[1], 1 | 6) && codes[2] == 0, "{outcome}");
+    assert_eq!(codes[..3], [0, 6, 0], "{outcome}");
+    // A small run may still find room for itself.
     assert!(matches!(codes[3], 0 | 6), "{outcome}");
     assert_eq!(codes[4..], [0, 0], "{outcome}");
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use peat_core::content::{SharedContent, in_memory};
 use peat_core::identifiers::DataName;
-use peat_core::ports::{Clock, Invocation, MethodError, MethodExecutor, MethodOutcome, RunData, RunLog, Spool};
+use peat_core::ports::{
+    Clock, Invocation, MethodError, MethodExecutor, MethodOutcome, RunData, RunDataError, RunLog, Spool,
+};
 use tokio::sync::mpsc;
 
 use super::command::ShellCommand;
@@ -148,14 +150,20 @@ fn keep(data: &dyn RunData, end: Ended, output: SharedContent) -> Result<(), Met
         "stdoutBytes": output.size(),
     });
     let name = |name: &str| DataName::parse_public(name).map_err(|error| failed(error.to_string()));
-    let kept = |error: peat_core::ports::RunDataError| failed(format!("the result could not be kept: {error}"));
+    let kept = |error: RunDataError| match error {
+        RunDataError::Store(error) => error.into(),
+        other => failed(format!("the result could not be kept: {other}")),
+    };
     data.write(name("stdout")?, output, "text/plain".to_owned(), None, Vec::new()).map_err(kept)?;
     let result = in_memory(result.to_string().into_bytes());
     data.write(name("result")?, result, "application/json".to_owned(), None, Vec::new()).map_err(kept)
 }
 
 fn refused(error: OutputError) -> MethodError {
-    failed(error.to_string())
+    match error {
+        OutputError::Store(error) => error.into(),
+        other => failed(other.to_string()),
+    }
 }
 
 fn failed(message: String) -> MethodError {

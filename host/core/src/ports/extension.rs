@@ -14,7 +14,7 @@ pub enum ExtensionError {
     /// The file is not what was installed, or not a component, or does not fit the contract.
     #[error("extension {extension} cannot be used: {reason}")]
     Unusable {
-        /// Name of the extension or its file.
+        /// Name of the extension, its file, or both.
         extension: String,
         /// What is wrong and what to do about it.
         reason: String,

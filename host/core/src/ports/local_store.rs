@@ -10,7 +10,7 @@ use crate::identifiers::{CommitId, DataName, PartitionName};
 use super::{PartitionDelta, PushReceipt};
 
 /// Why the local store refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Written by a newer Peat.
     #[error("the local store {path} has format {found}, this peat knows up to {known}; use a newer peat")]

@@ -54,6 +54,9 @@ pub enum MethodError {
     /// A built-in's process could not be started or was ended.
     #[error("{0}")]
     Process(String),
+    /// The local store refused what the method wrote or read (full, read-only, damaged): not the method's fault.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The operator asked to stop.
     #[error("the run was interrupted")]
     Interrupted,
