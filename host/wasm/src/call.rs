@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use peat_core::ports::ExtensionError;
 use tokio::task::JoinHandle;
 use wasmtime::component::{ComponentNamedList, Instance, Lift, Lower, TypedFunc};
+use wasmtime::error::Context as _;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings;
@@ -18,7 +19,7 @@ use crate::capabilities::log::GuestLog;
 use crate::convert::Invalid;
 use crate::failure::CallName;
 use crate::host::{HostOptions, Loaded};
-use crate::inspect::{Inspected, InspectedKind};
+use crate::inspect::{DATASTORE_REQUIRED, Inspected, InspectedKind, METHODS, feature_interface};
 use crate::limits::Limits;
 use crate::state::{GuestState, Services};
 
@@ -141,27 +142,34 @@ pub(crate) async fn load_once(
     };
     check_exports(&mut store, &instance, inspected).map_err(|error| ExtensionError::Unusable {
         extension: loaded.extension.to_string(),
-        reason: format!("its exports do not fit the contract of this peat: {}", crate::failure::one_line(&error)),
+        reason: format!(
+            "its exports do not fit the contract of this peat: {}; build it again for {}",
+            crate::failure::one_line(&error),
+            crate::imports::CONTRACT
+        ),
     })
 }
 
 fn check_exports(store: &mut Store<GuestState>, instance: &Instance, inspected: &Inspected) -> wasmtime::Result<()> {
     match inspected.kind() {
-        InspectedKind::Models => bindings::model::Model::new(&mut *store, instance).map(drop),
+        InspectedKind::Models => bindings::model::Model::new(&mut *store, instance).map(drop).context(METHODS),
         InspectedKind::Datastore => {
-            bindings::datastore::Datastore::new(&mut *store, instance)?;
-            let exports = |feature: &str| inspected.exports.contains(&crate::inspect::feature_interface(feature));
+            bindings::datastore::Datastore::new(&mut *store, instance).context(DATASTORE_REQUIRED.join(" or "))?;
+            let exports = |feature: &str| inspected.exports.contains(&feature_interface(feature));
             if exports("locks") {
-                bindings::locks::WithLocks::new(&mut *store, instance)?;
+                bindings::locks::WithLocks::new(&mut *store, instance).context(feature_interface("locks"))?;
             }
             if exports("hydration") {
-                bindings::hydration::WithHydration::new(&mut *store, instance)?;
+                bindings::hydration::WithHydration::new(&mut *store, instance)
+                    .context(feature_interface("hydration"))?;
             }
             if exports("maintenance") {
-                bindings::maintenance::WithMaintenance::new(&mut *store, instance)?;
+                bindings::maintenance::WithMaintenance::new(&mut *store, instance)
+                    .context(feature_interface("maintenance"))?;
             }
             if exports("namespaces") {
-                bindings::namespaces::WithNamespaces::new(&mut *store, instance)?;
+                bindings::namespaces::WithNamespaces::new(&mut *store, instance)
+                    .context(feature_interface("namespaces"))?;
             }
             Ok(())
         }

@@ -16,6 +16,7 @@ use crate::artifacts::{ArtifactKey, Artifacts, Origin};
 use crate::datastore::ComponentDatastore;
 use crate::engine::SharedEngine;
 use crate::grants::{DatastoreBinding, GrantedCapabilities, ModelBinding};
+use crate::imports::CONTRACT;
 use crate::inspect::{Inspected, InspectedKind};
 use crate::limits::{COMPONENT_BYTES_MAX, Limits};
 use crate::model::ModelExecutor;
@@ -94,28 +95,29 @@ impl Host {
     }
 
     /// Reads what a component is, without compiling it: well-formedness, metadata, imports against `granted`, required
-    /// exports by name. `extension` names it in errors until its metadata is known. Takes up to a second for the largest.
+    /// exports by name. `file` is where the bytes were found, for errors. Takes up to a second for the largest.
     pub fn inspect(
         &self,
-        extension: &str,
+        file: &str,
         bytes: &[u8],
         granted: &GrantedCapabilities,
     ) -> Result<Inspected, ExtensionError> {
-        crate::inspect::inspect(extension, bytes, granted)
+        crate::inspect::inspect(file, bytes, granted)
     }
 
     /// Compiles a component (or takes its compiled form), links it and loads it once, which compares the types of all its
-    /// imports and exports with the contract. Runs nothing but its start functions, within the limits.
+    /// imports and exports with the contract. Runs nothing but its start functions, within the limits. `file` is where the
+    /// bytes were found, for errors.
     pub async fn typecheck(
         &self,
+        file: &str,
         bytes: Vec<u8>,
         inspected: &Inspected,
         granted: &GrantedCapabilities,
     ) -> Result<(), ExtensionError> {
+        let name = crate::inspect::named(file, &inspected.metadata);
         let source = Origin::Bytes(bytes);
-        let loaded = self
-            .load(inspected.metadata.name.as_str(), inspected.digest, source, inspected.kind(), granted.clone())
-            .await?;
+        let loaded = self.load(&name, inspected.digest, source, inspected.kind(), granted.clone()).await?;
         crate::call::load_once(&loaded, inspected, self.options()).await
     }
 
@@ -205,7 +207,10 @@ impl Host {
     ) -> Result<InstancePre<GuestState>, ExtensionError> {
         let unusable = |error: wasmtime::Error| ExtensionError::Unusable {
             extension: extension.to_owned(),
-            reason: format!("its imports do not fit the contract of this peat: {}", crate::failure::one_line(&error)),
+            reason: format!(
+                "its imports do not fit the contract of this peat: {}; build it again for {CONTRACT}",
+                crate::failure::one_line(&error)
+            ),
         };
         let linker = crate::linker::linker(engine.engine(), kind, granted).map_err(unusable)?;
         linker.instantiate_pre(component).map_err(unusable)

@@ -8,6 +8,9 @@ use crate::inspect::InspectedKind;
 /// The version of every package of the contract.
 const CONTRACT_VERSION: &str = "0.1.0";
 
+/// The contract, for remedies.
+pub(crate) const CONTRACT: &str = "version 0.1.0 of the contract (wit/)";
+
 /// `peat:host` interfaces that every extension has.
 const OF_EVERY_KIND: [&str; 7] = ["errors", "log", "config", "progress", "clock", "random", "blobs"];
 
@@ -19,7 +22,7 @@ const OF_DATASTORES: [&str; 4] = ["data", "objects", "replica", "holders"];
 /// nothing else, so every guest of a standard library may import it.
 const HARMLESS_WASI: [&str; 5] = ["wasi:clocks", "wasi:random", "wasi:io", "wasi:cli", "wasi:filesystem"];
 
-/// Whether `import`, as it is written in the component, may be there. `file` is what to name in a remedy.
+/// Whether `import`, as it is written in the component, may be there.
 pub(crate) fn check(
     extension: &str,
     import: &str,
@@ -48,16 +51,25 @@ pub(crate) fn check(
             if OF_EVERY_KIND.contains(&interface) || implied.contains(&interface) {
                 return Ok(());
             }
-            match (interface.parse::<Capability>(), kind) {
-                (Ok(capability), _) if granted.contains(capability) => Ok(()),
-                (Ok(Capability::Bucket | Capability::Directory), InspectedKind::Models) | (Err(_), _) => {
+            match interface.parse::<Capability>().ok().filter(|capability| is_for(*capability, kind)) {
+                Some(capability) if granted.contains(capability) => Ok(()),
+                Some(capability) => refuse(grant_remedy(capability)),
+                None => {
                     refuse("no grant makes it available to this kind of extension; use another extension".to_owned())
                 }
-                (Ok(capability), _) => refuse(grant_remedy(capability)),
             }
         }
         _ if HARMLESS_WASI.contains(&package) && is_wasi(version) => Ok(()),
         _ => refuse("peat does not offer it to any extension; use another extension".to_owned()),
+    }
+}
+
+/// Whether extensions of this kind have a use for a capability at all.
+fn is_for(capability: Capability, kind: InspectedKind) -> bool {
+    match capability {
+        Capability::Files => kind == InspectedKind::Models,
+        Capability::Bucket | Capability::Directory => kind == InspectedKind::Datastore,
+        Capability::Secrets => true,
     }
 }
 
@@ -118,6 +130,14 @@ mod tests {
             "",
         ] {
             let error = checked(import, models, &Capability::ALL[..2]).unwrap_err();
+            assert!(error.contains("use another extension"), "{import}: {error}");
+        }
+        for (import, kind) in [
+            ("peat:host/directory@0.1.0", models),
+            ("peat:host/bucket@0.1.0", models),
+            ("peat:host/files@0.1.0", InspectedKind::Datastore),
+        ] {
+            let error = checked(import, kind, &Capability::ALL).unwrap_err();
             assert!(error.contains("use another extension"), "{import}: {error}");
         }
         let error = checked("peat:host/log@0.2.0", models, &[]).unwrap_err();

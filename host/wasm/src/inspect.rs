@@ -64,31 +64,32 @@ pub(crate) fn feature_interface(feature: &str) -> String {
     format!("peat:datastore/{feature}@0.1.0")
 }
 
-/// Reads and checks a component. `extension` names it in errors until its own name is known.
-pub(crate) fn inspect(
-    extension: &str,
-    bytes: &[u8],
-    granted: &GrantedCapabilities,
-) -> Result<Inspected, ExtensionError> {
-    if let Some(error) = too_large(extension, bytes.len() as u64) {
+/// What errors about a component that is being installed call it: its own name, and the file it was found in.
+pub(crate) fn named(file: &str, metadata: &Metadata) -> String {
+    format!("{} ({file})", metadata.name)
+}
+
+/// Reads and checks a component. `file` is where it was found, for errors.
+pub(crate) fn inspect(file: &str, bytes: &[u8], granted: &GrantedCapabilities) -> Result<Inspected, ExtensionError> {
+    if let Some(error) = too_large(file, bytes.len() as u64) {
         return Err(error);
     }
-    let outline = outline(bytes).map_err(|reason| unusable(extension, reason))?;
+    let outline = outline(bytes).map_err(|reason| unusable(file, reason))?;
     let section = outline.metadata.ok_or_else(|| {
         let reason = format!(
             "it carries no metadata (custom section {SECTION:?}); build it with the Peat SDK or `cargo xtask guests`"
         );
-        unusable(extension, reason)
+        unusable(file, reason)
     })?;
-    let metadata = Metadata::parse(section).map_err(|error| unusable(extension, error.to_string()))?;
-    let name = metadata.name.as_str();
+    let metadata = Metadata::parse(section).map_err(|error| unusable(file, error.to_string()))?;
+    let name = named(file, &metadata);
     let kind = kind_of(&metadata);
     for import in &outline.imports {
-        crate::imports::check(name, import, kind, granted)?;
+        crate::imports::check(&name, import, kind, granted)?;
     }
-    check_exports(name, &metadata, &outline.exports)?;
+    check_exports(&name, &metadata, &outline.exports)?;
     let features = WasmFeatures::default() | WasmFeatures::CM_ASYNC;
-    Validator::new_with_features(features).validate_all(bytes).map_err(|error| unusable(name, damaged(&error)))?;
+    Validator::new_with_features(features).validate_all(bytes).map_err(|error| unusable(&name, damaged(&error)))?;
     Ok(Inspected {
         imports: outline.imports.into_iter().collect(),
         exports: outline.exports.into_iter().collect(),
@@ -126,11 +127,13 @@ fn outline(bytes: &[u8]) -> Result<Outline<'_>, String> {
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 1 => {
+                few_names(outline.imports.len(), section.count())?;
                 for import in section {
                     outline.imports.insert(import.map_err(|error| damaged(&error))?.name.name.to_owned());
                 }
             }
             Payload::ComponentExportSection(section) if depth == 1 => {
+                few_names(outline.exports.len(), section.count())?;
                 for export in section {
                     outline.exports.insert(export.map_err(|error| damaged(&error))?.name.name.to_owned());
                 }
@@ -146,11 +149,16 @@ fn outline(bytes: &[u8]) -> Result<Outline<'_>, String> {
             }
             _ => {}
         }
-        if outline.imports.len().max(outline.exports.len()) > NAMES_MAX {
-            return Err(format!("it has more than {NAMES_MAX} imports or exports"));
-        }
     }
     Ok(outline)
+}
+
+/// Looks at the counts before the names: a file may claim millions.
+fn few_names(known: usize, more: u32) -> Result<(), String> {
+    if known.saturating_add(more as usize) > NAMES_MAX {
+        return Err(format!("it has more than {NAMES_MAX} imports or exports; use another extension"));
+    }
+    Ok(())
 }
 
 fn check_exports(extension: &str, metadata: &Metadata, exports: &BTreeSet<String>) -> Result<(), ExtensionError> {
@@ -166,7 +174,10 @@ fn check_exports(extension: &str, metadata: &Metadata, exports: &BTreeSet<String
     for feature in features {
         let interface = feature_interface(feature);
         if !exports.contains(&interface) {
-            let reason = format!("its metadata promises {feature:?} and it does not export {interface}");
+            let reason = format!(
+                "its metadata promises {feature:?} and it does not export {interface}; build it again with that \
+                 interface, or without {feature:?} in its `features`"
+            );
             return Err(unusable(extension, reason));
         }
     }
@@ -177,7 +188,10 @@ fn missing_export(required: &str, exports: &BTreeSet<String>) -> String {
     let prefix = required.split('@').next().unwrap_or(required);
     match exports.iter().find(|export| export.starts_with(prefix)) {
         Some(other) => format!("it exports {other}, this peat needs {required}; use an extension built for that"),
-        None => format!("it does not export {required}, which every extension of its kind must"),
+        None => format!(
+            "it does not export {required}, which every extension of its kind must; build it again with the export \
+             macro of the Peat SDK, or for a world that exports it"
+        ),
     }
 }
 

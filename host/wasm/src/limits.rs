@@ -56,11 +56,13 @@ pub struct Limits {
     pub table_elements: u64,
     /// Core instances, memories and tables, each: a component made of many modules needs tens.
     pub instances: u32,
-    /// Handles (blobs, writers, folders, stores, streams) alive at once.
+    /// Handles (blobs, writers, folders, stores, streams) alive at once. A commit of as many items as a run may write
+    /// (10,000) hands all their contents to the datastore in one call.
     pub handles: u32,
     /// Bytes a guest passes to the host in one call, all arguments or results together.
     pub host_call_bytes: u64,
-    /// Bytes of small contents (up to 1 MiB each) that a guest made of its own bytes and that are alive at once.
+    /// Bytes of small contents alive at once: of the guest's own bytes (up to 1 MiB each), of small files, and of contents
+    /// in the making.
     pub resident_bytes: u64,
     /// Bytes of all contents that one call makes of a guest's bytes and of granted files.
     pub content_bytes: u64,
@@ -84,7 +86,7 @@ impl Default for Limits {
             memory_bytes: 256 * 1024 * 1024,
             table_elements: 1_000_000,
             instances: 256,
-            handles: 10_000,
+            handles: 32_768,
             host_call_bytes: 16 * 1024 * 1024,
             resident_bytes: 256 * 1024 * 1024,
             content_bytes: 8 * 1024 * 1024 * 1024,

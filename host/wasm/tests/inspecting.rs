@@ -20,7 +20,7 @@ fn refused(bytes: &[u8], granted: &[Capability]) -> ExtensionError {
 fn assert_unusable(bytes: &[u8], because: &str) {
     let error = refused(bytes, &Capability::ALL);
     assert!(matches!(error, ExtensionError::Unusable { .. }), "{error}");
-    assert!(error.to_string().contains(because), "{error}");
+    assert!(error.to_string().contains(because) && error.to_string().contains("some.wasm"), "{error}");
     assert!(error.to_string().len() < 1000, "{} bytes of message", error.to_string().len());
 }
 
@@ -28,7 +28,7 @@ async fn typecheck(bytes: Vec<u8>) -> Result<(), ExtensionError> {
     let world = World::new();
     let granted = GrantedCapabilities::default();
     let inspected = world.host.inspect("some.wasm", &bytes, &granted)?;
-    world.host.typecheck(bytes, &inspected, &granted).await
+    world.host.typecheck("some.wasm", bytes, &inspected, &granted).await
 }
 
 #[test]
@@ -82,6 +82,13 @@ fn a_missing_export_is_named() {
 }
 
 #[test]
+fn a_component_of_too_many_names_is_refused_before_they_are_kept() {
+    let exports: String = (0..1001).map(|number| format!("(export \"e{number}\" (type $t))")).collect();
+    let bytes = wat::parse_str(format!("(component (type $t u8) {exports})")).unwrap();
+    assert_unusable(&bytes, "more than 1000 imports or exports");
+}
+
+#[test]
 fn an_ungranted_import_is_named_with_its_remedy() {
     for (import, remedy) in [
         ("peat:host/files@0.1.0", "--grant files"),
@@ -93,7 +100,7 @@ fn an_ungranted_import_is_named_with_its_remedy() {
     ] {
         let error = refused(&guests::model_importing(import), &[]);
         assert!(matches!(&error, ExtensionError::NotGranted { import: found, .. } if found == import), "{error}");
-        assert!(error.to_string().contains(remedy), "{error}");
+        assert!(error.to_string().contains(remedy) && error.to_string().contains("some.wasm"), "{error}");
     }
 }
 
@@ -116,7 +123,9 @@ async fn sound_components_fit_the_contract_by_type() {
 async fn an_export_of_another_type_is_refused_when_it_is_installed() {
     let error = typecheck(guests::model_of_another_type()).await.unwrap_err();
     assert!(matches!(error, ExtensionError::Unusable { .. }), "{error}");
-    assert!(error.to_string().contains("do not fit the contract"), "{error}");
+    for words in ["some.wasm", "peat:model/methods@0.1.0", "do not fit the contract", "build it again"] {
+        assert!(error.to_string().contains(words), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,5 +133,7 @@ async fn an_import_of_another_type_is_refused_when_it_is_installed() {
     // Allowed by its name, and nothing like what the host has under it.
     let error = typecheck(guests::model_importing("wasi:clocks/wall-clock@0.2.6")).await.unwrap_err();
     assert!(matches!(error, ExtensionError::Unusable { .. }), "{error}");
-    assert!(error.to_string().contains("touch"), "{error}");
+    for words in ["some.wasm", "wasi:clocks/wall-clock", "touch", "build it again"] {
+        assert!(error.to_string().contains(words), "{error}");
+    }
 }

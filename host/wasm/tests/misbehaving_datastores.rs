@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use peat_core::entry::ChangeSet;
-use peat_core::identifiers::{CommitId, NamespaceName, PartitionName};
+use peat_core::content::in_memory;
+use peat_core::digest::Digest;
+use peat_core::entry::{ChangeSet, Description, Lifetime, NewEntry};
+use peat_core::identifiers::{CommitId, DataName, NamespaceName, PartitionName, RunId};
 use peat_core::lease::Holder;
 use peat_core::ports::{
     AcquireRequest, Datastore as _, DatastoreError, DatastoreFeatures, ErrorKind, ExtensionError, HolderIdentity,
@@ -76,6 +78,10 @@ async fn open(world: &World, bytes: &[u8]) -> (ComponentDatastore, Vec<String>) 
 /// A datastore of a module whose answers lie at 2048, all zero but for what each function of `bodies` stores there:
 /// `describe`, `setup`, `pull`, `push`.
 fn datastore(bodies: [&str; 4]) -> Vec<u8> {
+    datastore_with("", bodies)
+}
+
+fn datastore_with(items: &str, bodies: [&str; 4]) -> Vec<u8> {
     let [describe, setup, pull, push] = bodies;
     let pull_parameters = "i32 ".repeat(11);
     let run = format!(
@@ -85,7 +91,42 @@ fn datastore(bodies: [&str; 4]) -> Vec<u8> {
            (func (export "peat:datastore/sync@0.1.0#pull") (param {pull_parameters}) (result i32) {pull} (i32.const 2048))
            (func (export "peat:datastore/sync@0.1.0#push") (param i32) (result i32) {push} (i32.const 2048))"#
     );
-    component("peat:datastore/datastore", &model_module("", &run), &datastore_metadata(&[]))
+    component("peat:datastore/datastore", &model_module(items, &run), &datastore_metadata(&[]))
+}
+
+/// As many as a run may write, with its record and its log.
+const ITEMS_OF_A_RUN: u32 = 10_002;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_commit_of_a_run_reaches_the_datastore() {
+    let world = World::new();
+    let room = "(memory (export \"memory\") 256)";
+    let (datastore, _) = open(&world, &datastore_with(room, ["", "", "", ""])).await;
+    let content = in_memory(b"x".to_vec());
+    let append = (0..ITEMS_OF_A_RUN).map(|number| NewEntry {
+        description: Description {
+            name: DataName::parse(&format!("item-{number}")).unwrap(),
+            size: 1,
+            digest: Digest::of(b"x"),
+            content_type: "text/plain".to_owned(),
+            lifetime: Lifetime::Infinite,
+            tags: Vec::new(),
+            created_at_ms: 0,
+            run_id: RunId::parse("run-00000001").unwrap(),
+            of_failed_run: false,
+        },
+        content: content.clone(),
+        version_cap: None,
+    });
+    let changes = ChangeSet {
+        commit_id: CommitId::parse("commit-00000001").unwrap(),
+        partition: partition(),
+        append: append.collect(),
+        remove: Vec::new(),
+    };
+    let request = PushRequest { changes, lease: None, release: true };
+    // It came to answering: what it answers is of no use here.
+    assert_malformed(datastore.push(&request).await, "0 for 10002 pushed entries");
 }
 
 fn partition() -> PartitionName {

@@ -182,6 +182,23 @@ async fn contents_without_bound_hit_their_limit() {
     assert!(grown < 400 * 1024 * 1024, "the host grew by {grown} bytes");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contents_in_the_making_are_bounded_too() {
+    let world = World::new();
+    let guest = model(
+        "(import \"peat:host/blobs@0.1.0\" \"[constructor]writer\" (func $writer (result i32)))",
+        "(loop (drop (call $writer)) (br 0)) (call $ok)",
+    );
+    assert_limit(&failure(&world, &guest, LONG).await, "bytes of small contents alive at once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_component_of_too_many_tables_hits_its_limit() {
+    let world = World::with(Limits { instances: 8, ..Limits::default() });
+    let guest = model(&"(table 1 funcref)\n".repeat(9), "(call $ok)");
+    assert_limit(&failure(&world, &guest, LONG).await, "instances, memories or tables");
+}
+
 /// Makes blobs of `length` bytes for ever and drops none.
 fn makes_blobs(length: u32) -> Vec<u8> {
     model(

@@ -67,7 +67,7 @@ impl Components {
     pub(crate) async fn check(&self, file: &str, bytes: Vec<u8>, grants: &ExtensionGrants) -> Result<(), Failure> {
         let capabilities = capabilities(&self.metadata(file, &bytes)?, grants);
         let inspected = self.host.inspect(file, &bytes, &capabilities)?;
-        Ok(self.host.typecheck(bytes, &inspected, &capabilities).await?)
+        Ok(self.host.typecheck(file, bytes, &inspected, &capabilities).await?)
     }
 
     /// The executor of a model extension's methods.

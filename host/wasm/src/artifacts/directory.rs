@@ -7,11 +7,17 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 
 /// What is appended to the name of a file that is not trusted any more. One is kept, for whoever looks for the reason.
 const ASIDE: &str = ".rejected";
+
+/// How often a waiting process looks whether a lock is free: nothing beside the time that compiling takes.
+const LOCK_LOOK: Duration = Duration::from_millis(10);
 
 /// An owner-only directory.
 #[derive(Debug)]
@@ -90,13 +96,17 @@ impl OwnedDirectory {
         let _ = rustix::fs::renameat(&self.handle, name, &self.handle, format!("{name}{ASIDE}"));
     }
 
-    /// Waits until no other process holds the lock of this name.
-    pub(super) fn lock(&self, name: &str) -> io::Result<Lock> {
+    /// Waits until no other process holds the lock of this name, for `patience` at most: its holder may be stopped.
+    pub(super) fn lock(&self, name: &str, patience: Duration) -> io::Result<Lock> {
         let file = self.open_file(name, OFlags::RDWR | OFlags::CREATE)?;
+        let begun = Instant::now();
         loop {
-            match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
-                Err(rustix::io::Errno::INTR) => {}
-                other => return Ok(other.map(|()| Lock { _file: file })?),
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) if begun.elapsed() < patience => thread::sleep(LOCK_LOOK),
+                Err(Errno::WOULDBLOCK) => return Err(io::ErrorKind::TimedOut.into()),
+                Err(error) => return Err(error.into()),
             }
         }
     }

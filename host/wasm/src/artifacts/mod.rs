@@ -18,6 +18,7 @@ mod record;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use peat_core::digest::Digest;
 use peat_core::ports::ExtensionError;
@@ -32,6 +33,10 @@ use crate::limits::COMPONENT_BYTES_MAX;
 
 /// Largest artifact that is read, in bytes: native code is up to eight times its wasm, and the largest wasm has 64 MiB.
 const ARTIFACT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// How long one process waits for another that compiles the same: the largest component takes ten seconds on two cores.
+/// After it, it compiles by itself.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Names one artifact.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +111,7 @@ impl Shelf {
             return Ok(component);
         }
         // Only one process compiles; those who waited for it find the artifact made.
-        let lock = self.directory.lock(&format!("{}.lock", key.wasm));
+        let lock = self.directory.lock(&format!("{}.lock", key.wasm), LOCK_PATIENCE);
         match &lock {
             Ok(_) => {
                 if let Some(component) = self.load(engine, key) {

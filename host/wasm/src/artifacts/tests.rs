@@ -161,3 +161,14 @@ fn what_does_not_compile_says_so() {
         .unwrap_err();
     assert!(matches!(error, ExtensionError::Compile { .. }), "{error}");
 }
+
+#[test]
+fn a_lock_whose_holder_does_not_move_is_not_waited_for_without_end() {
+    let place = Place::new();
+    let directory = OwnedDirectory::create(&place.cache()).unwrap();
+    let held = directory.lock("one.lock", Duration::ZERO).unwrap();
+    let error = directory.lock("one.lock", Duration::from_millis(30)).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    drop(held);
+    directory.lock("one.lock", Duration::ZERO).unwrap();
+}

@@ -7,8 +7,9 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use peat_core::content::{self, Content, SharedContent};
-use peat_core::digest::Digest;
+use peat_core::digest::{Digest, Hasher};
 use peat_core::ports::SpoolWriter;
+use tokio::sync::Semaphore;
 use wasmtime::component::{Accessor, Resource};
 
 use super::{Answer, error, guest_try};
@@ -16,10 +17,20 @@ use crate::bindings::imports::interfaces::blobs::{Host, HostBlob, HostBlobWithSt
 use crate::bindings::imports::interfaces::errors::{Error, ErrorKind};
 use crate::convert::errors::{of_io, of_store};
 use crate::limits::CALL_BYTES_MAX;
-use crate::state::{Capabilities, GuestState, Resident};
+use crate::state::{Capabilities, GuestState, LimitReached, Resident};
 
 /// Content up to this many bytes is hashed where it is asked for; more goes to a thread for blocking work.
 const HASHED_INLINE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Bytes hashed between two looks whether anybody still waits for the digest.
+const HASHED_PIECE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Large contents that are hashed at once in this process, whatever its guests ask for: more would only take turns on the
+/// processors, and take the threads that commits need.
+static HASHING: Semaphore = Semaphore::const_new(8);
+
+/// What the spool may keep in memory of a content in the making, in bytes. It counts as resident meanwhile.
+const WRITER_BYTES: u64 = 256 * 1024;
 
 /// A part of a content.
 #[derive(Debug, Clone)]
@@ -37,6 +48,7 @@ pub struct Writer {
     spooled: Option<Box<dyn SpoolWriter>>,
     bytes: u64,
     failed: Option<Error>,
+    resident: Option<Resident>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -96,12 +108,29 @@ impl Blob {
     }
 }
 
-/// SHA-256 of a content, without holding up the thread for long.
+/// SHA-256 of a content, without holding up the thread for long. Cancel safe: dropped, it ends with the piece under way.
 pub(crate) async fn digest_of(content: SharedContent) -> io::Result<Digest> {
-    if content.size() <= HASHED_INLINE_BYTES_MAX {
+    let size = content.size();
+    if size <= HASHED_INLINE_BYTES_MAX {
         return content::digest(&*content);
     }
-    tokio::task::spawn_blocking(move || content::digest(&*content)).await.map_err(io::Error::other)?
+    let _turn = HASHING.acquire().await.map_err(io::Error::other)?;
+    let mut hasher = Hasher::default();
+    let mut offset = 0;
+    while offset < size {
+        let length = HASHED_PIECE_BYTES.min(size - offset);
+        let piece = content::slice(&content, offset, length).expect("the rest of a content lies inside it");
+        let hashing = tokio::task::spawn_blocking(move || {
+            content::walk(&*piece, |bytes| {
+                hasher.update(bytes);
+                Ok(())
+            })?;
+            io::Result::Ok(hasher)
+        });
+        hasher = hashing.await.map_err(io::Error::other)??;
+        offset += length;
+    }
+    Ok(hasher.finish())
 }
 
 /// Content that counts as resident while it lives.
@@ -122,6 +151,12 @@ impl Content for Counted {
 }
 
 impl GuestState {
+    /// A small content that counts as resident while anything refers to it.
+    pub(crate) fn counted(&mut self, content: SharedContent) -> Result<SharedContent, LimitReached> {
+        let resident = self.take_resident_bytes(content.size())?;
+        Ok(Arc::new(Counted { content, _resident: resident }))
+    }
+
     /// Hands a content to the guest.
     pub(crate) fn push_blob(&mut self, content: SharedContent) -> wasmtime::Result<Resource<Blob>> {
         self.push_handle(Blob::new(content))
@@ -155,8 +190,7 @@ impl HostBlob for GuestState {
             return Ok(Err(Self::too_many_bytes(bytes.len())));
         }
         self.take_content_bytes(length)?;
-        let resident = self.take_resident_bytes(length)?;
-        let content = Arc::new(Counted { content: content::in_memory(bytes), _resident: resident });
+        let content = self.counted(content::in_memory(bytes))?;
         Ok(Ok(self.push_blob(content)?))
     }
 
@@ -199,11 +233,12 @@ impl<T: 'static> HostBlobWithStore<T> for Capabilities {
 
 impl HostWriter for GuestState {
     fn new(&mut self) -> wasmtime::Result<Resource<Writer>> {
+        let resident = Some(self.take_resident_bytes(WRITER_BYTES)?);
         let (spooled, failed) = match self.services.spool.begin() {
             Ok(writer) => (Some(writer), None),
             Err(error) => (None, Some(of_store(&error))),
         };
-        self.push_handle(Writer { spooled, bytes: 0, failed })
+        self.push_handle(Writer { spooled, bytes: 0, failed, resident })
     }
 
     fn drop(&mut self, writer: Resource<Writer>) -> wasmtime::Result<()> {
@@ -241,13 +276,9 @@ impl<T: 'static> HostWriterWithStore<T> for Capabilities {
             guest_try!(writer.spooled().map(drop));
             let bytes = writer.bytes;
             let spooled = writer.spooled.take().expect("looked at a moment ago");
+            writer.resident = None;
             let content = guest_try!(spooled.finish().map_err(|error| of_store(&error)));
-            let content = if bytes <= CALL_BYTES_MAX {
-                let resident = state.take_resident_bytes(bytes)?;
-                Arc::new(Counted { content, _resident: resident })
-            } else {
-                content
-            };
+            let content = if bytes <= CALL_BYTES_MAX { state.counted(content)? } else { content };
             Ok(Ok(state.push_blob(content)?))
         })
     }
@@ -260,5 +291,46 @@ impl Writer {
             (None, Some(error)) => Err(error.clone()),
             (None, None) => Err(error(ErrorKind::InvalidInput, "writer", "it is finished already")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_content_hashed_in_pieces_has_the_digest_of_the_whole() {
+        let bytes: Vec<u8> = (0..HASHED_PIECE_BYTES + 1000).map(|number| (number % 251) as u8).collect();
+        let expected = Digest::of(&bytes);
+        assert_eq!(digest_of(content::in_memory(bytes)).await.unwrap(), expected);
+    }
+
+    /// A tebibyte, read by nobody to its end.
+    #[derive(Debug, Default)]
+    struct Vast(AtomicU64);
+
+    impl Content for Vast {
+        fn size(&self) -> u64 {
+            1 << 40
+        }
+
+        fn read_at(&self, _: u64, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.fetch_add(buffer.len() as u64, Ordering::Relaxed);
+            Ok(buffer.len())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_digest_that_nobody_waits_for_any_more_ends() {
+        let vast = Arc::new(Vast::default());
+        let hashing = digest_of(Arc::clone(&vast) as SharedContent);
+        assert!(tokio::time::timeout(Duration::from_millis(20), hashing).await.is_err());
+        let at_the_end = vast.0.load(Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let more = vast.0.load(Ordering::Relaxed) - at_the_end;
+        assert!(more <= HASHED_PIECE_BYTES, "{more} bytes were hashed for nobody");
     }
 }

@@ -10,6 +10,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use peat_core::content::{self, SharedContent};
 use peat_core::ports::Spool;
+use tokio::sync::Semaphore;
 use wasmtime::component::{Accessor, Resource};
 
 use super::blobs::Blob;
@@ -28,7 +29,11 @@ const DIRECTORY_ENTRIES_MAX: usize = 100_000;
 /// Bytes copied at once.
 const COPY_BYTES: usize = 256 * 1024;
 
-/// Files up to this many bytes stay in memory.
+/// Files that are copied at once in this process, whatever its guests ask for: what a copy takes is known only when it is
+/// made, so this many may exceed the limit of a call.
+static READING: Semaphore = Semaphore::const_new(4);
+
+/// Files up to this many bytes stay in memory, and count as resident.
 const MEMORY_BYTES_MAX: u64 = 64 * 1024;
 
 /// A granted directory.
@@ -78,11 +83,14 @@ impl<T: 'static> HostFolderWithStore<T> for Capabilities {
             (Arc::clone(&state.services.spool), state.limits.file_bytes)
         });
         guest_try!(check(&path));
+        // Held until the file is accounted for.
+        let _turn = READING.acquire().await?;
         let read = tokio::task::spawn_blocking(move || snapshot(&folder.directory, &path, &*spool, file_bytes_max));
         let content = guest_try!(read.await?);
         accessor.with(|mut access| {
             let state = access.get();
             state.take_content_bytes(content.size())?;
+            let content = if content.size() <= MEMORY_BYTES_MAX { state.counted(content)? } else { content };
             Ok(Ok(state.push_blob(content)?))
         })
     }

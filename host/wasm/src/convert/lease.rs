@@ -52,6 +52,15 @@ pub(crate) fn from_guest(lease: GuestLease, partition: &PartitionName) -> Valida
     })
 }
 
+/// A lease that must be `held` for longer: the same acquisition, or it is somebody else's.
+pub(crate) fn renewed_from_guest(lease: GuestLease, held: &Lease) -> Validated<Lease> {
+    let renewed = from_guest(lease, &held.partition)?;
+    if (renewed.epoch, &renewed.nonce) != (held.epoch, &held.nonce) {
+        return Err(Invalid::field("lease", "a renewal keeps epoch and nonce of the acquisition"));
+    }
+    Ok(renewed)
+}
+
 pub(crate) fn holder_to_guest(holder: Holder) -> GuestHolder {
     let Holder { host, boot_id, pid_namespace, pid, process_start, command } = holder;
     GuestHolder { host, boot_id, pid_namespace, pid, process_start, command }
@@ -65,4 +74,29 @@ pub(crate) fn holder_from_guest(holder: GuestHolder) -> Holder {
 /// Whole milliseconds; what does not fit is as good as for ever.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewal_is_of_the_same_acquisition() {
+        let held = Lease {
+            partition: PartitionName::parse("model-a").unwrap(),
+            epoch: Epoch(3),
+            nonce: "mine".to_owned(),
+            ttl: Duration::from_secs(30),
+            state: vec![1],
+        };
+        let newer = GuestLease { state: vec![2], ..to_guest(&held) };
+        assert_eq!(renewed_from_guest(newer, &held).unwrap().state, [2]);
+        for other in [
+            GuestLease { nonce: "another's".to_owned(), ..to_guest(&held) },
+            GuestLease { epoch: 4, ..to_guest(&held) },
+            GuestLease { partition: "model-b".to_owned(), ..to_guest(&held) },
+        ] {
+            assert!(renewed_from_guest(other, &held).is_err());
+        }
+    }
 }

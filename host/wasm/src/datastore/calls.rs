@@ -121,13 +121,13 @@ impl ComponentDatastore {
 
     pub(super) async fn call_renew(&self, held: &Lease) -> Result<Lease, DatastoreError> {
         let parameters = (self.namespace.clone(), lease::to_guest(held));
-        let partition = held.partition.clone();
+        let held_now = held.clone();
         let called = self
             .call("renew", self.within(held.ttl))
             .run(
                 |store, instance| Ok(locks(store, instance)?.func_renew()),
                 move |_| Ok(parameters),
-                move |_, (answer,)| answered(answer, |renewed| lease::from_guest(renewed, &partition)),
+                move |_, (answer,)| answered(answer, |renewed| lease::renewed_from_guest(renewed, &held_now)),
             )
             .await;
         settled(called)

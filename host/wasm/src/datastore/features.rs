@@ -6,6 +6,14 @@ use wasmtime::component::Component;
 use crate::bindings::datastore::exports::peat::datastore::capabilities::Features;
 use crate::inspect::feature_interface;
 
+/// The optional interfaces.
+const OPTIONAL: [(&str, Features); 4] = [
+    ("locks", Features::LOCKS),
+    ("hydration", Features::HYDRATION),
+    ("maintenance", Features::MAINTENANCE),
+    ("namespaces", Features::NAMESPACES),
+];
+
 /// What can be used, and what was described without being there.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Usable {
@@ -15,28 +23,16 @@ pub(super) struct Usable {
 
 /// What a component exports.
 pub(super) fn exported(component: &Component) -> Features {
-    let all = [
-        ("locks", Features::LOCKS),
-        ("hydration", Features::HYDRATION),
-        ("maintenance", Features::MAINTENANCE),
-        ("namespaces", Features::NAMESPACES),
-    ];
     let there = |name: &str| component.get_export_index(None, feature_interface(name)).is_some();
-    all.into_iter().filter(|(name, _)| there(name)).fold(Features::empty(), |sum, (_, feature)| sum | feature)
+    OPTIONAL.into_iter().filter(|(name, _)| there(name)).fold(Features::empty(), |sum, (_, feature)| sum | feature)
 }
 
 /// The intersection.
 pub(super) fn usable(described: Features, exported: Features) -> Usable {
     let both = described & exported;
     let missing = described & !exported;
-    let names = [
-        (Features::LOCKS, "locks"),
-        (Features::HYDRATION, "hydration"),
-        (Features::MAINTENANCE, "maintenance"),
-        (Features::NAMESPACES, "namespaces"),
-    ];
     let promised: Vec<&str> =
-        names.into_iter().filter(|(feature, _)| missing.contains(*feature)).map(|(_, name)| name).collect();
+        OPTIONAL.into_iter().filter(|(_, feature)| missing.contains(*feature)).map(|(name, _)| name).collect();
     Usable {
         features: DatastoreFeatures {
             locks: both.contains(Features::LOCKS),

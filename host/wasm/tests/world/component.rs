@@ -77,28 +77,5 @@ pub fn component(world: &str, module: &str, metadata: &Value) -> Vec<u8> {
     let world = resolve.select_world(&[package], Some(name)).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     let component = ComponentEncoder::default().validate(true).module(&module).unwrap().encode().unwrap();
-    with_section(component, "peat-extension", metadata.to_string().as_bytes())
-}
-
-/// Appends a custom section.
-pub fn with_section(mut component: Vec<u8>, name: &str, data: &[u8]) -> Vec<u8> {
-    let mut section = leb128(name.len());
-    section.extend_from_slice(name.as_bytes());
-    section.extend_from_slice(data);
-    component.push(0);
-    component.extend(leb128(section.len()));
-    component.extend(section);
-    component
-}
-
-fn leb128(mut value: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let byte = u8::try_from(value & 0x7f).unwrap();
-        value >>= 7;
-        bytes.push(if value == 0 { byte } else { byte | 0x80 });
-        if value == 0 {
-            return bytes;
-        }
-    }
+    peat_test_guests::with_metadata(component, metadata.to_string().as_bytes())
 }
