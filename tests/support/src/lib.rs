@@ -1,5 +1,8 @@
 //! What tests share: virtual time, seeded randomness, in-memory and failing ports. No wasmtime, no product logic.
 
+#![allow(clippy::unwrap_used, reason = "a test whose own values are not valid ends")]
+
+pub mod chain_values;
 pub mod clock;
 pub mod datastore;
 pub mod executor;

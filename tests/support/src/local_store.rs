@@ -18,7 +18,7 @@ pub struct MemoryStore(Mutex<State>);
 
 type Key = (DataName, Version);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct State {
     entries: BTreeMap<PartitionName, BTreeMap<Key, Entry>>,
     newest: HashMap<(PartitionName, DataName), u64>,
@@ -56,7 +56,21 @@ fn contents_of(changes: &ChangeSet) -> Result<Vec<(Digest, Vec<u8>)>, StoreError
     Ok(contents)
 }
 
+/// Everything a store held at one moment, as an image of its disk would.
+#[derive(Debug, Clone, Default)]
+pub struct StoreImage(State);
+
 impl MemoryStore {
+    /// What it holds now.
+    pub fn image(&self) -> StoreImage {
+        StoreImage(self.state().clone())
+    }
+
+    /// Goes back to what it held then.
+    pub fn restore(&self, image: &StoreImage) {
+        *self.state() = image.0.clone();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,6 @@
 //! The shared-store protocol without wasm: `peat-chain` over an object store port, behind the datastore port. So one suite
 //! holds for the protocol natively and for the component that is made of it.
 
-mod convert;
 mod world;
 
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use peat_core::ports::{
     AcquireRequest, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, ObjectStore, PullPage, PullRequest,
     PushReceipt, PushRequest, Replica, StoreProfile,
 };
+use peat_test_support::chain_values as convert;
 use tokio::runtime::Handle;
 
 use world::NativeWorld;
@@ -99,7 +99,7 @@ impl Datastore for NativeChain {
     ) -> Result<Vec<Result<SharedContent, DatastoreError>>, DatastoreError> {
         let asked: Vec<_> = wanted.iter().map(convert::wanted).collect();
         let answers = self.call(async move |chain| chain.fetch(NAMESPACE, &asked).await).await?;
-        let checked = |(answer, request): (peat_chain::Result<world::Bytes>, &ContentRequest)| {
+        let checked = |(answer, request): (peat_chain::Result<convert::Bytes>, &ContentRequest)| {
             answer.map_err(convert::refused).and_then(|bytes| convert::checked(bytes.0, request))
         };
         Ok(answers.into_iter().zip(wanted).map(checked).collect())

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peat_chain::ports::{
-    Blob, Clock, Condition, Holder, Holders, Listing, Lookup, Object, ObjectStore, Progress, Random, Range, Replica,
+    Clock, Condition, Holder, Holders, Listing, Lookup, Object, ObjectStore, Progress, Random, Range, Replica,
     Unit,
 };
 use peat_chain::{Error, ErrorKind, Result};
-use peat_core::content::{self, SharedContent};
+use peat_core::content;
 use peat_core::identifiers::PartitionName;
 use peat_core::ports::{self, Clock as _, HolderIdentity as _, Random as _};
 use peat_store::{ProcessIdentity, SystemClock, SystemRandom};
+use peat_test_support::chain_values::Bytes;
 
 /// Largest thing that is brought into memory here, in bytes.
 const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -24,10 +25,6 @@ pub(super) struct NativeWorld {
     replica: Arc<dyn ports::Replica>,
     identity: ProcessIdentity,
 }
-
-/// Content of the host.
-#[derive(Debug, Clone)]
-pub(super) struct Bytes(pub(super) SharedContent);
 
 impl NativeWorld {
     pub(super) fn new(objects: Arc<dyn ports::ObjectStore>, replica: Arc<dyn ports::Replica>) -> Self {
@@ -41,28 +38,11 @@ impl fmt::Debug for NativeWorld {
     }
 }
 
-impl Blob for Bytes {
-    fn size(&self) -> u64 {
-        self.0.size()
-    }
-
-    async fn read(&self, offset: u64, length: u32) -> Result<Vec<u8>> {
-        let rest = self.0.size().saturating_sub(offset).min(u64::from(length));
-        let part = content::slice(&self.0, offset, rest).unwrap();
-        Ok(content::read_all(&*part, READ_BYTES_MAX).unwrap())
-    }
-
-    fn slice(&self, offset: u64, length: u64) -> Result<Self> {
-        let outside = || Error::new(ErrorKind::InvalidInput, "slice", "outside the blob");
-        content::slice(&self.0, offset, length).map(Self).ok_or_else(outside)
-    }
-}
-
 impl ObjectStore for NativeWorld {
     type Blob = Bytes;
 
     async fn blob(&self, bytes: &[u8]) -> Result<Bytes> {
-        Ok(Bytes(content::in_memory(bytes)))
+        Ok(Bytes::of(bytes))
     }
 
     fn description(&self) -> String {

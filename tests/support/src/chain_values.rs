@@ -1,8 +1,9 @@
-//! Between the records of the protocol and those of the host.
+//! Between the records of the shared-store protocol and those of the host, for tests that run the protocol natively.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use peat_chain::ports::Blob;
 use peat_chain::types as chain;
 use peat_chain::{Error, ErrorKind};
 use peat_core::content::{self, SharedContent};
@@ -12,9 +13,44 @@ use peat_core::identifiers::{DataName, Epoch, PartitionName, RunId, Version};
 use peat_core::lease::Lease;
 use peat_core::ports::{self, DatastoreError};
 
-use super::world::Bytes;
+/// Largest thing that is brought into memory here, in bytes.
+const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-pub(super) fn refused(error: Error) -> DatastoreError {
+/// Content of the host as a blob of the protocol.
+#[derive(Debug, Clone)]
+pub struct Bytes(pub SharedContent);
+
+impl Bytes {
+    /// A blob of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(content::in_memory(bytes))
+    }
+
+    /// All of its bytes.
+    pub fn to_vec(&self) -> Vec<u8> {
+        content::read_all(&*self.0, READ_BYTES_MAX).unwrap()
+    }
+}
+
+impl Blob for Bytes {
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    async fn read(&self, offset: u64, length: u32) -> peat_chain::Result<Vec<u8>> {
+        let rest = self.0.size().saturating_sub(offset).min(u64::from(length));
+        let part = content::slice(&self.0, offset, rest).unwrap();
+        Ok(content::read_all(&*part, READ_BYTES_MAX).unwrap())
+    }
+
+    fn slice(&self, offset: u64, length: u64) -> peat_chain::Result<Self> {
+        let outside = || Error::new(ErrorKind::InvalidInput, "slice", "outside the blob");
+        content::slice(&self.0, offset, length).map(Self).ok_or_else(outside)
+    }
+}
+
+/// An error of the protocol as the host sees it.
+pub fn refused(error: Error) -> DatastoreError {
     let kind = match error.kind {
         ErrorKind::Conflict => ports::ErrorKind::Conflict,
         ErrorKind::NotFound => ports::ErrorKind::NotFound,
@@ -34,7 +70,8 @@ pub(super) fn refused(error: Error) -> DatastoreError {
     DatastoreError::Refused { kind, subject: error.subject, message: error.message }
 }
 
-pub(super) fn profile(profile: chain::Profile) -> ports::StoreProfile {
+/// A profile.
+pub fn profile(profile: chain::Profile) -> ports::StoreProfile {
     let finding = |finding: chain::Finding| ports::Finding {
         name: finding.name,
         verdict: match finding.verdict {
@@ -51,7 +88,8 @@ pub(super) fn profile(profile: chain::Profile) -> ports::StoreProfile {
     }
 }
 
-pub(super) fn acquire_request(namespace: &str, request: &ports::AcquireRequest) -> chain::AcquireRequest {
+/// Wanted leases.
+pub fn acquire_request(namespace: &str, request: &ports::AcquireRequest) -> chain::AcquireRequest {
     chain::AcquireRequest {
         namespace: namespace.to_owned(),
         partitions: request.partitions.iter().map(ToString::to_string).collect(),
@@ -60,7 +98,8 @@ pub(super) fn acquire_request(namespace: &str, request: &ports::AcquireRequest) 
     }
 }
 
-pub(super) fn lease(lease: chain::Lease) -> Lease {
+/// A lease, to the host.
+pub fn lease(lease: chain::Lease) -> Lease {
     Lease {
         partition: PartitionName::parse(&lease.partition).unwrap(),
         epoch: Epoch(lease.epoch),
@@ -70,7 +109,8 @@ pub(super) fn lease(lease: chain::Lease) -> Lease {
     }
 }
 
-pub(super) fn chain_lease(lease: &Lease) -> chain::Lease {
+/// A lease, to the protocol.
+pub fn chain_lease(lease: &Lease) -> chain::Lease {
     chain::Lease {
         partition: lease.partition.to_string(),
         epoch: lease.epoch.0,
@@ -80,7 +120,8 @@ pub(super) fn chain_lease(lease: &Lease) -> chain::Lease {
     }
 }
 
-pub(super) fn pull_request(namespace: &str, request: &ports::PullRequest) -> chain::PullRequest {
+/// What to bring.
+pub fn pull_request(namespace: &str, request: &ports::PullRequest) -> chain::PullRequest {
     let names = |partitions: &Vec<PartitionName>| partitions.iter().map(ToString::to_string).collect();
     chain::PullRequest {
         namespace: namespace.to_owned(),
@@ -91,7 +132,8 @@ pub(super) fn pull_request(namespace: &str, request: &ports::PullRequest) -> cha
     }
 }
 
-pub(super) fn page(page: chain::PullPage<Bytes>) -> ports::PullPage {
+/// A page of news.
+pub fn page(page: chain::PullPage<Bytes>) -> ports::PullPage {
     let pulled = |pulled: chain::PulledEntry<Bytes>| ports::PulledEntry {
         entry: entry(pulled.entry),
         content: pulled.content.map(|content| content.0),
@@ -114,7 +156,8 @@ pub(super) fn page(page: chain::PullPage<Bytes>) -> ports::PullPage {
     }
 }
 
-pub(super) fn push_request(namespace: &str, request: &ports::PushRequest) -> chain::PushRequest<Bytes> {
+/// A commit.
+pub fn push_request(namespace: &str, request: &ports::PushRequest) -> chain::PushRequest<Bytes> {
     let new = |new: &entry::NewEntry| chain::NewEntry {
         description: chain_description(&new.description),
         content: Bytes(Arc::clone(&new.content)),
@@ -133,7 +176,8 @@ pub(super) fn push_request(namespace: &str, request: &ports::PushRequest) -> cha
     }
 }
 
-pub(super) fn receipt(receipt: chain::Receipt) -> ports::PushReceipt {
+/// A receipt.
+pub fn receipt(receipt: chain::Receipt) -> ports::PushReceipt {
     ports::PushReceipt {
         entries: receipt.entries.into_iter().map(entry).collect(),
         removed: receipt.removed.into_iter().map(reference).collect(),
@@ -142,7 +186,8 @@ pub(super) fn receipt(receipt: chain::Receipt) -> ports::PushReceipt {
     }
 }
 
-pub(super) fn wanted(request: &ports::ContentRequest) -> chain::Wanted {
+/// Wanted content.
+pub fn wanted(request: &ports::ContentRequest) -> chain::Wanted {
     chain::Wanted {
         partition: request.partition.to_string(),
         name: request.name.to_string(),
@@ -154,7 +199,7 @@ pub(super) fn wanted(request: &ports::ContentRequest) -> chain::Wanted {
 }
 
 /// What the port promises of every content: it has the digest that was asked for.
-pub(super) fn checked(
+pub fn checked(
     content: SharedContent,
     request: &ports::ContentRequest,
 ) -> Result<SharedContent, DatastoreError> {
