@@ -1,4 +1,4 @@
-//! Commands for people who work on Peat: `cargo xtask demo`, `test`, `bench`, `guests`.
+//! Commands for people who work on Peat: `cargo xtask demo`, `test`, `bench`, `guests`, `simulate`.
 //!
 //! Deliberately absent: anything a user of Peat needs, and any tool that is not fetched by these commands themselves.
 
@@ -6,6 +6,7 @@ mod bench;
 mod demo;
 mod guests;
 mod process;
+mod simulate;
 mod test;
 mod workspace;
 
@@ -20,6 +21,7 @@ cargo xtask COMMAND
   test      every check and test; the last line counts what passed and failed
   bench     measures whole-process times with a release build
   guests    builds the WebAssembly components (guests --help says more)
+  simulate  runs schedules of the simulation of docs/simulation.md (simulate --help says more)
 ";
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn run(arguments: Vec<String>) -> Result<ExitCode> {
         }
         "bench" => bench::run(),
         "demo" => demo::run(),
+        "simulate" => simulate::run(rest),
         "test" => test::run(),
         "-h" | "--help" | "help" => {
             print!("{USAGE}");

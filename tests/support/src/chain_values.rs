@@ -132,28 +132,32 @@ pub fn pull_request(namespace: &str, request: &ports::PullRequest) -> chain::Pul
     }
 }
 
-/// A page of news.
-pub fn page(page: chain::PullPage<Bytes>) -> ports::PullPage {
-    let pulled = |pulled: chain::PulledEntry<Bytes>| ports::PulledEntry {
-        entry: entry(pulled.entry),
-        content: pulled.content.map(|content| content.0),
+/// A page of news, its contents checked against their digests as the port promises.
+pub fn page(page: chain::PullPage<Bytes>) -> Result<ports::PullPage, DatastoreError> {
+    let deltas = page.deltas.into_iter().map(delta).collect::<Result<_, _>>()?;
+    Ok(ports::PullPage { deltas, cursor: page.cursor, partitions_total: page.partitions_total })
+}
+
+fn delta(delta: chain::PartitionDelta<Bytes>) -> Result<ports::PartitionDelta, DatastoreError> {
+    let pulled = |pulled: chain::PulledEntry<Bytes>| {
+        let entry = entry(pulled.entry);
+        let damaged = |content: &Bytes| content::digest(&*content.0).unwrap() != entry.description.digest;
+        if pulled.content.as_ref().is_some_and(damaged) {
+            return Err(other_digest(&entry.description.name, entry.version));
+        }
+        Ok(ports::PulledEntry { entry, content: pulled.content.map(|content| content.0) })
     };
-    let delta = |delta: chain::PartitionDelta<Bytes>| ports::PartitionDelta {
+    Ok(ports::PartitionDelta {
         partition: PartitionName::parse(&delta.partition).unwrap(),
         mode: match delta.mode {
             chain::DeltaMode::Extend => ports::DeltaMode::Extend,
             chain::DeltaMode::Replace => ports::DeltaMode::Replace,
         },
         version: delta.version,
-        entries: delta.entries.into_iter().map(pulled).collect(),
+        entries: delta.entries.into_iter().map(pulled).collect::<Result<_, _>>()?,
         removed: delta.removed.into_iter().map(reference).collect(),
         continues: delta.continues,
-    };
-    ports::PullPage {
-        deltas: page.deltas.into_iter().map(delta).collect(),
-        cursor: page.cursor,
-        partitions_total: page.partitions_total,
-    }
+    })
 }
 
 /// A commit.
@@ -206,8 +210,11 @@ pub fn checked(
     if content.size() == request.size && content::digest(&*content).unwrap() == request.digest {
         return Ok(content);
     }
-    let message = format!("{} version {} has another digest", request.name, request.version);
-    Err(refused(Error::new(ErrorKind::Corrupt, request.name.as_str(), message)))
+    Err(other_digest(&request.name, request.version))
+}
+
+fn other_digest(name: &DataName, version: Version) -> DatastoreError {
+    refused(Error::new(ErrorKind::Corrupt, name.as_str(), format!("{name} version {version} has another digest")))
 }
 
 fn entry(entry: chain::Entry) -> Entry {

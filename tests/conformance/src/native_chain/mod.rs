@@ -85,7 +85,7 @@ impl Datastore for NativeChain {
 
     async fn pull(&self, request: &PullRequest) -> Result<PullPage, DatastoreError> {
         let request = convert::pull_request(NAMESPACE, request);
-        self.call(async move |chain| chain.pull(&request).await).await.map(convert::page)
+        self.call(async move |chain| chain.pull(&request).await).await.and_then(convert::page)
     }
 
     async fn push(&self, request: &PushRequest) -> Result<PushReceipt, DatastoreError> {
