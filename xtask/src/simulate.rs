@@ -10,6 +10,7 @@ use crate::workspace;
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["run", "--quiet", "--locked", "--package", "peat-fault-tests", "--bin", "simulate", "--"]);
-    let status = command.args(arguments).current_dir(workspace::root()).status().context("cargo could not be started")?;
+    let status =
+        command.args(arguments).current_dir(workspace::root()).status().context("cargo could not be started")?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }

@@ -203,10 +203,7 @@ pub fn wanted(request: &ports::ContentRequest) -> chain::Wanted {
 }
 
 /// What the port promises of every content: it has the digest that was asked for.
-pub fn checked(
-    content: SharedContent,
-    request: &ports::ContentRequest,
-) -> Result<SharedContent, DatastoreError> {
+pub fn checked(content: SharedContent, request: &ports::ContentRequest) -> Result<SharedContent, DatastoreError> {
     if content.size() == request.size && content::digest(&*content).unwrap() == request.digest {
         return Ok(content);
     }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peat_chain::ports::{
-    Clock, Condition, Holder, Holders, Listing, Lookup, Object, ObjectStore, Progress, Random, Range, Replica,
-    Unit,
+    Clock, Condition, Holder, Holders, Listing, Lookup, Object, ObjectStore, Progress, Random, Range, Replica, Unit,
 };
 use peat_chain::{Error, ErrorKind, Result};
 use peat_core::content;

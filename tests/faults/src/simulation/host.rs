@@ -28,7 +28,7 @@ pub(super) struct Host {
 
 #[derive(Debug)]
 enum Disk {
-    Memory(MemoryStore),
+    Memory(Box<MemoryStore>),
     Sqlite(SqliteStore, #[allow(dead_code, reason = "goes with the host")] tempfile::TempDir),
 }
 
@@ -49,7 +49,7 @@ impl Host {
             let store = SqliteStore::open(directory.path(), StoreSettings::default());
             Disk::Sqlite(store.expect("a new store can be opened"), directory)
         } else {
-            Disk::Memory(MemoryStore::default())
+            Disk::Memory(Box::default())
         };
         // Up to ten minutes fast or slow.
         let skew_ms = scheduler.below(1_200_000).cast_signed() - 600_000;
@@ -64,7 +64,7 @@ impl Host {
     /// Its local store, as the disk has it.
     pub(super) fn store(&self) -> &dyn LocalStore {
         match &self.disk {
-            Disk::Memory(store) => store,
+            Disk::Memory(store) => &**store,
             Disk::Sqlite(store, _) => store,
         }
     }

@@ -163,7 +163,7 @@ impl Scenario {
             outage_every_ms: every(),
             damage_every_ms: every(),
             break_every_ms: every(),
-            structural_every_ms: 0 * every(),
+            structural_every_ms: 0,
             interrupt_every_ms: every(),
             dies_in_store: if scheduler.below(4) == 0 { 20_000 } else { 0 },
         };

@@ -9,8 +9,8 @@ use peat_core::identifiers::{DataName, MethodName, ModelId, ModelName, ModelType
 use peat_core::interrupt::Interrupt;
 use peat_core::metadata::{Method, ModelType};
 use peat_core::ports::{
-    Datastore, Invocation, LocalStore, MethodError, MethodExecutor, MethodOutcome, RunData, RunDataError,
-    RunLog, Silent,
+    Datastore, Invocation, LocalStore, MethodError, MethodExecutor, MethodOutcome, RunData, RunDataError, RunLog,
+    Silent,
 };
 use peat_core::repository::{HydrationStrategy, Model};
 use peat_core::run::{RunPorts, RunRequest, run_method};
@@ -59,8 +59,13 @@ pub(super) async fn carry_out(world: &ProcessWorld, command: Command, interrupt:
             world.simulation.oracle().acknowledge_run(&report);
         }
         Command::Sync { full } => {
-            let ports =
-                SyncPorts { store: &store, datastore: &datastore, locks: &world.host.locks, clock: world, observer: &Silent };
+            let ports = SyncPorts {
+                store: &store,
+                datastore: &datastore,
+                locks: &world.host.locks,
+                clock: world,
+                observer: &Silent,
+            };
             let request = SyncRequest { hydration: strategy(full), lock_timeout, lease_ttl };
             sync(&ports, &request, interrupt).await.map_err(|error| error.to_string())?;
         }

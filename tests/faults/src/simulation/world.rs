@@ -34,11 +34,7 @@ pub(super) struct ProcessWorld {
 
 impl ProcessWorld {
     pub(super) fn store(&self) -> ProcessStore {
-        ProcessStore {
-            simulation: Arc::clone(&self.simulation),
-            host: Arc::clone(&self.host),
-            process: self.process,
-        }
+        ProcessStore { simulation: Arc::clone(&self.simulation), host: Arc::clone(&self.host), process: self.process }
     }
 
     async fn request(&self, operation: Operation) -> Result<Reply> {
