@@ -1,12 +1,17 @@
 //! The model types that can be used in a repository: the built-in ones and those of its extensions.
 
+use std::path::Path;
+
 use peat_core::identifiers::{ExtensionName, ModelTypeName};
 use peat_core::metadata::ModelType;
+use peat_core::run::{RunError, RunRequest};
+use peat_core::schema::{self, Violation};
+use serde_json::Value;
 
 use super::installation::{Extensions, Installed};
 use super::nearest::nearest;
 use crate::failure::Failure;
-use crate::shell::shell_type;
+use crate::shell::{self, shell_type};
 
 /// Who provides a model type.
 #[derive(Debug, Clone)]
@@ -34,6 +39,36 @@ pub(crate) struct CatalogueEntry {
     pub(crate) model_type: ModelType,
     /// Who provides it.
     pub(crate) provider: Provider,
+}
+
+impl CatalogueEntry {
+    /// Checks the arguments of a model: by their schema, and where the type is built in by what no schema can say.
+    pub(crate) fn check_model(&self, arguments: &Value) -> Result<(), Vec<Violation>> {
+        schema::validate(&self.model_type.arguments, arguments)?;
+        match self.provider {
+            Provider::BuiltIn => shell::check_model(arguments).map_err(|violation| vec![violation]),
+            Provider::Extension(_) => Ok(()),
+        }
+    }
+
+    /// Checks a run in the repository at `root` by what no schema can say. Whether the arguments fit their schemas, and
+    /// whether there is such a method, is the run's own first step.
+    pub(crate) fn check_run(&self, root: &Path, request: &RunRequest) -> Result<(), Failure> {
+        let method = self.model_type.methods.iter().find(|method| method.name == request.method);
+        let fits = |schema: &Value, value: &Value| schema::validate(schema, value).is_ok();
+        match (&self.provider, method) {
+            (Provider::BuiltIn, Some(method))
+                if fits(&self.model_type.arguments, &request.model.arguments)
+                    && fits(&method.arguments, &request.arguments) =>
+            {
+                shell::check_run(root, &request.model.arguments, &request.arguments).map_err(|violation| {
+                    let what = format!("arguments of {} {}", request.model.name, request.method);
+                    RunError::Arguments { what, violations: vec![violation] }.into()
+                })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The model types of a repository. Outside a repository there are only the built-in ones.

@@ -121,11 +121,10 @@ impl Session {
     /// What executes the methods of a model type.
     pub(crate) fn executor(&self, provider: &Provider) -> Result<Arc<dyn MethodExecutor>, Failure> {
         match provider {
-            Provider::BuiltIn => Ok(Arc::new(ShellExecutor {
-                root: self.repository.root.clone(),
-                spool: self.store.clone(),
-                clock: self.clock.clone(),
-            })),
+            Provider::BuiltIn => {
+                let root = self.repository.root.clone();
+                Ok(Arc::new(ShellExecutor::new(root, self.store.clone(), self.clock.clone())))
+            }
             Provider::Extension(installed) => self.extension_executor(installed),
         }
     }

@@ -1,11 +1,13 @@
-//! What is to be run, from the arguments of the model and of the run.
+//! What is to be run, from the arguments of the model and of the run: all that their schema cannot say is checked here,
+//! before anything runs.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use peat_core::ports::{Invocation, MethodError};
+use peat_core::schema::Violation;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The search path where the host has none.
 const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -33,16 +35,18 @@ struct Arguments {
 }
 
 impl ShellCommand {
-    /// The run's arguments go before the model's. `variable` reads the environment of the host.
+    /// The run's arguments go before the model's. `variable` reads the environment of the host. No longer than `deadline`.
     pub(super) fn new(
         root: &Path,
-        invocation: &Invocation,
+        model_arguments: &Value,
+        arguments: &Value,
+        deadline: Duration,
         variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Self, MethodError> {
-        let own = arguments(&invocation.model_arguments)?;
-        let given = arguments(&invocation.arguments)?;
+    ) -> Result<Self, Violation> {
+        let own = read(model_arguments)?;
+        let given = read(arguments)?;
         let run = given.run.or(own.run).ok_or_else(|| {
-            failed("there is nothing to run; give --input run='…', or write it into the arguments of the model")
+            violation("run", "there is nothing to run; give --input run='…', or write it into the arguments of the model")
         })?;
         let directory = directory(root, given.working_directory.or(own.working_directory).as_deref())?;
         let mut names = given.environment.or(own.environment).unwrap_or_default();
@@ -53,61 +57,58 @@ impl ShellCommand {
         let mut environment = vec![("PATH".to_owned(), path)];
         environment.extend(names.into_iter().filter_map(|name| variable(&name).map(|value| (name, value))));
         let timeout = match given.timeout.or(own.timeout) {
-            Some(text) => humantime::parse_duration(&text)
-                .map_err(|error| failed(&format!("timeout {text:?} is not a duration ({error}); write 90s or 10m")))?
-                .min(invocation.deadline),
-            None => invocation.deadline,
+            Some(text) => timeout(&text)?.min(deadline),
+            None => deadline,
         };
         Ok(Self { run, directory, environment, timeout })
     }
 }
 
-fn arguments(value: &serde_json::Value) -> Result<Arguments, MethodError> {
-    Arguments::deserialize(value).map_err(|error| failed(&format!("the arguments do not fit: {error}")))
+/// Checks the arguments of a model, which fit their schema. What a run may still give is not missed.
+pub(crate) fn check_model(arguments: &Value) -> Result<(), Violation> {
+    read(arguments)?.timeout.map_or(Ok(()), |text| timeout(&text).map(drop))
 }
 
-fn directory(root: &Path, wanted: Option<&str>) -> Result<PathBuf, MethodError> {
+/// Checks whether a run with these arguments, which fit their schema, can begin.
+pub(crate) fn check_run(root: &Path, model_arguments: &Value, arguments: &Value) -> Result<(), Violation> {
+    ShellCommand::new(root, model_arguments, arguments, Duration::MAX, |_| None).map(drop)
+}
+
+fn read(value: &Value) -> Result<Arguments, Violation> {
+    Arguments::deserialize(value).map_err(|error| Violation { place: "/".to_owned(), reason: error.to_string() })
+}
+
+fn timeout(text: &str) -> Result<Duration, Violation> {
+    humantime::parse_duration(text)
+        .map_err(|error| violation("timeout", &format!("{text:?} is not a duration ({error}); write 90s or 10m")))
+}
+
+fn directory(root: &Path, wanted: Option<&str>) -> Result<PathBuf, Violation> {
     let Some(wanted) = wanted else { return Ok(root.to_owned()) };
-    let directory = root
-        .join(wanted)
-        .canonicalize()
-        .map_err(|error| failed(&format!("workingDirectory {wanted:?} cannot be used: {error}")))?;
+    let wrong = |reason: &str| violation("workingDirectory", &format!("{wanted:?} {reason}"));
+    let directory = root.join(wanted).canonicalize().map_err(|error| wrong(&format!("cannot be used: {error}")))?;
     if !directory.starts_with(root) {
-        return Err(failed(&format!("workingDirectory {wanted:?} leads out of the repository; choose one inside it")));
+        return Err(wrong("leads out of the repository; choose a directory inside it"));
     }
     if !directory.is_dir() {
-        return Err(failed(&format!("workingDirectory {wanted:?} is not a directory")));
+        return Err(wrong("is not a directory"));
     }
     Ok(directory)
 }
 
-fn failed(message: &str) -> MethodError {
-    MethodError::Failed { message: message.to_owned(), transient: false }
+fn violation(argument: &str, reason: &str) -> Violation {
+    Violation { place: format!("/{argument}"), reason: reason.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
-    use peat_core::identifiers::{MethodName, ModelId, ModelName, ModelTypeName, RunId};
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
-    fn invocation(model_arguments: Value, arguments: Value) -> Invocation {
-        Invocation {
-            run_id: RunId::parse("01hzzzzz-abcd").unwrap(),
-            model_id: ModelId::parse("0a1b2c3d4e5f").unwrap(),
-            model_name: ModelName::parse("hello").unwrap(),
-            model_type: ModelTypeName::parse("command/shell").unwrap(),
-            method: MethodName::parse("execute").unwrap(),
-            model_arguments,
-            arguments,
-            deadline: Duration::from_secs(60),
-        }
-    }
-
-    fn command(root: &Path, own: Value, given: Value) -> Result<ShellCommand, MethodError> {
+    fn command(root: &Path, own: Value, given: Value) -> Result<ShellCommand, Violation> {
         let variable = |name: &str| matches!(name, "PATH" | "HOME" | "SECRET").then(|| OsString::from(name));
-        ShellCommand::new(root, &invocation(own, given), variable)
+        ShellCommand::new(root, &own, &given, Duration::from_secs(60), variable)
     }
 
     #[test]
@@ -139,5 +140,20 @@ mod tests {
         for bad in ["..", "/", "link", "missing", "inside/../.."] {
             assert!(directory(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_timeout_that_is_none_is_refused_of_a_model_and_of_a_run() {
+        let root = tempfile::tempdir().unwrap();
+        for wrong in ["soon", "5 parsecs", ""] {
+            let timeout = json!({ "run": "true", "timeout": wrong });
+            for error in [check_model(&timeout), check_run(root.path(), &json!({}), &timeout)] {
+                let error = error.unwrap_err().to_string();
+                assert!(error.starts_with("/timeout: ") && error.contains("write 90s"), "{wrong:?}: {error}");
+            }
+        }
+        // A model may leave to the run what is run.
+        check_model(&json!({ "timeout": "1h 30m" })).unwrap();
+        assert!(check_run(root.path(), &json!({}), &json!({})).is_err());
     }
 }

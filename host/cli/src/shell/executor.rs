@@ -1,11 +1,14 @@
 //! The executor of `command/shell`.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use peat_core::content::{SharedContent, in_memory};
 use peat_core::identifiers::DataName;
+use peat_core::interrupt::Interrupt;
 use peat_core::ports::{
     Clock, Invocation, MethodError, MethodExecutor, MethodOutcome, RunData, RunDataError, RunLog, Spool,
 };
@@ -18,14 +21,26 @@ use super::streams::{Event, OutputError, Stop, read_log, read_output};
 /// Events under way between the readers and the run: a chatty command waits rather than fill memory.
 const EVENTS_MAX: usize = 256;
 
+/// How long reading what a killed command had printed may take: it lies in pipes, and nobody writes any more.
+const READ_REST_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Runs shell commands in a repository.
 pub(crate) struct ShellExecutor {
     /// The repository: where commands run.
-    pub(crate) root: PathBuf,
+    root: PathBuf,
     /// Where their output is kept meanwhile.
-    pub(crate) spool: Arc<dyn Spool>,
+    spool: Arc<dyn Spool>,
     /// Time.
-    pub(crate) clock: Arc<dyn Clock>,
+    clock: Arc<dyn Clock>,
+    /// Triggered by [`MethodExecutor::stop`].
+    stopped: Interrupt,
+}
+
+impl ShellExecutor {
+    /// Runs commands in the repository at `root`.
+    pub(crate) fn new(root: PathBuf, spool: Arc<dyn Spool>, clock: Arc<dyn Clock>) -> Self {
+        Self { root, spool, clock, stopped: Interrupt::new() }
+    }
 }
 
 impl std::fmt::Debug for ShellExecutor {
@@ -42,42 +57,59 @@ impl MethodExecutor for ShellExecutor {
         data: &dyn RunData,
         log: &dyn RunLog,
     ) -> Result<MethodOutcome, MethodError> {
-        let command = ShellCommand::new(&self.root, invocation, |name| std::env::var_os(name))?;
+        let (own, given) = (&invocation.model_arguments, &invocation.arguments);
+        let command = ShellCommand::new(&self.root, own, given, invocation.deadline, |name| std::env::var_os(name))
+            .map_err(|wrong| failed(wrong.to_string()))?;
         // Dropped with this future, at whatever point that happens: the group is killed.
         let mut process = ShellProcess::start(&command)
             .map_err(|error| MethodError::Process(format!("/bin/sh could not be started: {error}")))?;
-        let ended = self.watch(&mut process, &command, log).await?;
-        let (end, output) = match ended {
-            Some(ended) => ended,
-            None => {
-                let timeout = humantime::format_duration(command.timeout);
-                let message = format!(
-                    "the command took longer than {timeout} and was killed; allow more with --timeout, methodTimeout of \
-                     peat.yaml, or its argument `timeout`"
-                );
-                return Err(MethodError::Failed { message, transient: false });
-            }
-        };
+        let (cut, (end, output)) = self.watch(&mut process, &command, log).await?;
         keep(data, end, output?)?;
-        match end {
-            Ended::Status(0) => Ok(MethodOutcome { summary: "exit status 0".to_owned() }),
-            Ended::Status(code) => Err(failed(format!("the command failed with exit status {code}"))),
-            Ended::Signal(signal) => Err(failed(format!("the command was killed by signal {signal}"))),
+        match (cut, end) {
+            (Some(cut), _) => Err(cut.error(&command)),
+            (None, Ended::Status(0)) => Ok(MethodOutcome { summary: "exit status 0".to_owned() }),
+            (None, Ended::Status(code)) => Err(failed(format!("the command failed with exit status {code}"))),
+            (None, Ended::Signal(signal)) => Err(failed(format!("the command was killed by signal {signal}"))),
         }
+    }
+
+    fn stop(&self) -> bool {
+        self.stopped.trigger();
+        true
     }
 }
 
 /// How a command ended and what it printed.
 type End = (Ended, Result<SharedContent, MethodError>);
 
+/// Why a command was killed.
+#[derive(Debug, Clone, Copy)]
+enum Cut {
+    Timeout,
+    Stopped,
+}
+
+impl Cut {
+    fn error(self, command: &ShellCommand) -> MethodError {
+        match self {
+            Self::Stopped => MethodError::Interrupted,
+            Self::Timeout => failed(format!(
+                "the command took longer than {} and was killed, what it had printed is kept; allow more with --timeout, \
+                 methodTimeout of peat.yaml, or its argument `timeout`",
+                humantime::format_duration(command.timeout)
+            )),
+        }
+    }
+}
+
 impl ShellExecutor {
-    /// Follows the command until its end; none when it took too long.
+    /// Follows the command until its end, which is made where it takes too long or is asked to stop.
     async fn watch(
         &self,
         process: &mut ShellProcess,
         command: &ShellCommand,
         log: &dyn RunLog,
-    ) -> Result<Option<End>, MethodError> {
+    ) -> Result<(Option<Cut>, End), MethodError> {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let stop = Stop::default();
         let reading = (|| {
@@ -91,10 +123,17 @@ impl ShellExecutor {
         })();
         reading.map_err(|error| MethodError::Process(format!("the command's output could not be read: {error}")))?;
         drop(sender);
-        let followed = follow(process, events, &stop, log);
+        let group = process.group();
+        let mut followed = pin!(follow(process, events, &stop, log));
+        let cut = tokio::select! {
+            end = &mut followed => return Ok((None, end?)),
+            () = self.clock.sleep(command.timeout) => Cut::Timeout,
+            () = self.stopped.wait() => Cut::Stopped,
+        };
+        group.kill();
         tokio::select! {
-            end = followed => end.map(Some),
-            () = self.clock.sleep(command.timeout) => Ok(None),
+            end = followed => Ok((Some(cut), end?)),
+            () = self.clock.sleep(READ_REST_TIMEOUT) => Err(cut.error(command)),
         }
     }
 }

@@ -9,5 +9,6 @@ mod process;
 mod streams;
 mod type_description;
 
+pub(crate) use command::{check_model, check_run};
 pub(crate) use executor::ShellExecutor;
 pub(crate) use type_description::shell_type;

@@ -16,13 +16,17 @@ use super::command::ShellCommand;
 /// A running command. Dropping it kills its whole group.
 #[derive(Debug)]
 pub(super) struct ShellProcess {
-    group: Arc<Mutex<Option<Pid>>>,
+    group: Group,
     /// Its output, to be read.
     pub(super) stdout: Option<File>,
     /// Its log, to be read.
     pub(super) stderr: Option<File>,
     ended: Option<oneshot::Receiver<io::Result<ExitStatus>>>,
 }
+
+/// The process group of a command, while its id cannot be another's.
+#[derive(Debug, Clone)]
+pub(super) struct Group(Arc<Mutex<Option<Pid>>>);
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,17 +42,22 @@ impl ShellProcess {
     pub(super) fn start(command: &ShellCommand) -> io::Result<Self> {
         let mut child = prepared(command).spawn()?;
         let pid = Pid::from_child(&child);
-        let group = Arc::new(Mutex::new(Some(pid)));
+        let group = Group(Arc::new(Mutex::new(Some(pid))));
         let file = |fd: OwnedFd| File::from(fd);
         let stdout = child.stdout.take().map(|pipe| file(pipe.into()));
         let stderr = child.stderr.take().map(|pipe| file(pipe.into()));
         let (sender, ended) = oneshot::channel();
-        let process = Self { group: Arc::clone(&group), stdout, stderr, ended: Some(ended) };
+        let process = Self { group: group.clone(), stdout, stderr, ended: Some(ended) };
         thread::Builder::new().name("shell-wait".to_owned()).spawn(move || {
             // Nobody is left to hear it when the run was given up.
             let _ = sender.send(reap(&mut child, &group));
         })?;
         Ok(process)
+    }
+
+    /// Its group, to end it from elsewhere.
+    pub(super) fn group(&self) -> Group {
+        self.group.clone()
     }
 
     /// Waits for its end. By then nothing of its group runs any more.
@@ -67,7 +76,17 @@ impl ShellProcess {
 
 impl Drop for ShellProcess {
     fn drop(&mut self) {
-        kill(&self.group);
+        self.group.kill();
+    }
+}
+
+impl Group {
+    /// Kills all of it. Already gone is what was wanted.
+    pub(super) fn kill(&self) {
+        let mut group = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pid) = group.take() {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
     }
 }
 
@@ -98,7 +117,7 @@ fn prepared(command: &ShellCommand) -> Command {
 
 /// Waits until the shell has ended, kills what it left behind, and only then frees its process id: as long as that is not
 /// free, the group cannot be another's.
-fn reap(child: &mut Child, group: &Mutex<Option<Pid>>) -> io::Result<ExitStatus> {
+fn reap(child: &mut Child, group: &Group) -> io::Result<ExitStatus> {
     let pid = Pid::from_child(child);
     loop {
         match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
@@ -106,14 +125,6 @@ fn reap(child: &mut Child, group: &Mutex<Option<Pid>>) -> io::Result<ExitStatus>
             _ => break,
         }
     }
-    kill(group);
+    group.kill();
     child.wait()
-}
-
-fn kill(group: &Mutex<Option<Pid>>) {
-    let mut group = group.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(pid) = group.take() {
-        // Already gone is what was wanted.
-        let _ = kill_process_group(pid, Signal::KILL);
-    }
 }

@@ -24,6 +24,10 @@ const LINE_BYTES_MAX: usize = 8 * 1024;
 /// Bytes read at once: the size of a pipe.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// Most that is read after the stop, in bytes: what the largest pipe of an ordinary user can hold. Who fled the group may go
+/// on writing for ever.
+const REST_BYTES_MAX: usize = 1024 * 1024;
+
 /// How often a reader looks whether it shall stop.
 const STOP_LOOK: Duration = Duration::from_millis(50);
 
@@ -115,9 +119,13 @@ fn spool_all(pipe: &mut File, spool: &dyn Spool, stop: &Stop) -> Result<SharedCo
 fn each_chunk(pipe: &mut File, stop: &Stop, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK_BYTES];
     let look = Timespec::try_from(STOP_LOOK).map_err(io::Error::other)?;
+    let mut rest = REST_BYTES_MAX;
     loop {
         // Asked before the pipe is looked at: what was written before the stop is read.
         let stopped = stop.0.load(Ordering::Acquire);
+        if stopped && rest == 0 {
+            return Ok(());
+        }
         let ready = match poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&look)) {
             Ok(ready) => ready > 0,
             Err(rustix::io::Errno::INTR) => continue,
@@ -131,7 +139,12 @@ fn each_chunk(pipe: &mut File, stop: &Stop, mut each: impl FnMut(&[u8]) -> io::R
         }
         match pipe.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(length) => each(&buffer[..length])?,
+            Ok(length) => {
+                if stopped {
+                    rest = rest.saturating_sub(length);
+                }
+                each(&buffer[..length])?;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -125,4 +125,10 @@ pub trait MethodExecutor: Send + Sync {
         data: &dyn RunData,
         log: &dyn RunLog,
     ) -> Result<MethodOutcome, MethodError>;
+
+    /// Asks the method under way to end soon by itself, keeping what it has: `execute` then answers
+    /// [`MethodError::Interrupted`]. False where that cannot be: its future is dropped instead.
+    fn stop(&self) -> bool {
+        false
+    }
 }

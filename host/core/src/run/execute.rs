@@ -1,5 +1,10 @@
 //! The step in which the method runs, while its lease is kept alive.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::future::{Either, select};
+
 use super::data::StagedData;
 use super::log::{BoundedLog, FinishedLog};
 use super::open::Opened;
@@ -7,6 +12,9 @@ use super::{RunError, RunPorts};
 use crate::hold::{self, Held};
 use crate::interrupt::Interrupt;
 use crate::ports::{DatastoreError, Invocation, MethodError, MethodOutcome};
+
+/// How long a method that can end by itself may take for it: the operator waits, and the commit comes after.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A method that ended, one way or another.
 pub(super) struct Executed<'a> {
@@ -43,8 +51,18 @@ pub(super) async fn execute<'a>(
     };
     let data = StagedData::new(ports.store, opened);
     let log = BoundedLog::begin(ports.store)?;
-    let method = ports.executor.execute(&invocation, &data, &log);
-    let method = async { hold::unless_interrupted(interrupt, method).await.unwrap_or(Err(MethodError::Interrupted)) };
+    let method = async {
+        let mut method = ports.executor.execute(&invocation, &data, &log);
+        if let Either::Left((result, _)) = select(&mut method, pin!(interrupt.wait())).await {
+            return result;
+        }
+        if ports.executor.stop()
+            && let Either::Left((result, _)) = select(method, ports.clock.sleep(STOP_TIMEOUT)).await
+        {
+            return result;
+        }
+        Err(MethodError::Interrupted)
+    };
     let ending = match hold::keep_alive(&ports.hold(), held, method).await {
         Ok(result) => Ending::Method(result),
         Err(error) => Ending::LeaseLost(error),

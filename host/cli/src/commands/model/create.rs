@@ -2,7 +2,6 @@
 
 use peat_core::identifiers::ModelId;
 use peat_core::repository::Model;
-use peat_core::schema;
 use serde_json::{Map, Value, json};
 
 use super::{catalogue_of, model_json};
@@ -20,7 +19,7 @@ pub(super) fn create(context: &Context, arguments: &ModelCreate) -> Result<Answe
     let mut values = Map::new();
     assign(&mut values, &arguments.arguments, &entry.model_type.arguments, "--argument")?;
     let values = Value::Object(values);
-    schema::validate(&entry.model_type.arguments, &values).map_err(|violations| {
+    entry.check_model(&values).map_err(|violations| {
         let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();
         Failure::InvalidInput(format!(
             "the arguments do not fit type {}: {}; `peat model type describe {}` shows them",

@@ -24,6 +24,7 @@ pub(super) fn run(context: &Context, arguments: &MethodRun) -> Result<Answer, Fa
     let session = Session::open(context, repository)?;
     let entry = session.catalogue().get(&model.model_type)?;
     let request = request(&session, arguments, model, reads, &entry)?;
+    entry.check_run(&session.repository.root, &request)?;
     let model = request.model.clone();
     let report = run_async(async |interrupt| execute(&session, &entry, request, interrupt).await)?;
     // Progress is gone from the terminal before anything is printed.
@@ -95,6 +96,13 @@ fn answer(model: &Model, report: &RunReport) -> Answer {
             page.hint(format!("next: peat data get {} {}", model.name, first.entry.description.name));
         }
         return Answer::new(json, page);
+    }
+    if let Some(first) = report.entries.first() {
+        let (name, version) = (&first.entry.description.name, first.entry.version);
+        page.hint(format!(
+            "what it wrote is kept, as of a failed run: peat data get {} {name} --version {version}",
+            model.name
+        ));
     }
     page.hint(format!("its log: peat run logs {}", record.run_id));
     Answer::new(json, page).failing(exit_code, line)

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use peat_core::identifiers::{ModelName, ModelTypeName};
-use peat_core::metadata::ModelType;
-use peat_core::schema;
 use serde_json::json;
 
 use super::catalogue_of;
-use crate::composition::{Catalogue, Context, ModelFile, Models};
+use crate::composition::{Catalogue, CatalogueEntry, Context, ModelFile, Models};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, error_json};
 use crate::rendering::{Answer, Page, Tone};
@@ -37,7 +35,8 @@ pub(super) fn validate(context: &Context, only: Option<&ModelName>) -> Result<An
     for problem in &problems {
         page.line(problem);
     }
-    let message = format!("{count} model{plural} checked, {} wrong", problems.len());
+    let found = problems.len();
+    let message = format!("{count} model{plural} checked, {found} problem{}", if found == 1 { "" } else { "s" });
     let mut json = error_json(ExitCode::InvalidInput, &message);
     json["checked"] = json!(count);
     json["problems"] = json!(problems);
@@ -46,18 +45,18 @@ pub(super) fn validate(context: &Context, only: Option<&ModelName>) -> Result<An
 
 struct Types {
     catalogue: Catalogue,
-    known: BTreeMap<ModelTypeName, Result<ModelType, String>>,
+    known: BTreeMap<ModelTypeName, Result<CatalogueEntry, String>>,
 }
 
 impl Types {
     fn problems_of(&mut self, file: &ModelFile) -> Vec<String> {
         let Self { catalogue, known } = self;
-        let model_type = known.entry(file.model.model_type.clone()).or_insert_with_key(|name| {
-            catalogue.get(name).map(|entry| entry.model_type).map_err(|failure| failure.to_string())
-        });
-        match model_type {
+        let entry = known
+            .entry(file.model.model_type.clone())
+            .or_insert_with_key(|name| catalogue.get(name).map_err(|failure| failure.to_string()));
+        match entry {
             Err(reason) => vec![format!("{}: type: {reason}", file.path)],
-            Ok(model_type) => match schema::validate(&model_type.arguments, &file.model.arguments) {
+            Ok(entry) => match entry.check_model(&file.model.arguments) {
                 Ok(()) => Vec::new(),
                 Err(violations) => {
                     violations.iter().map(|violation| format!("{}: arguments: {violation}", file.path)).collect()

@@ -1,5 +1,5 @@
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use peat_core::content::read_all;
 use peat_core::entry::{Entry, Lifetime, Tag};
@@ -81,12 +81,17 @@ impl Recorded {
 }
 
 async fn execute(arguments: Value) -> (Result<MethodOutcome, MethodError>, Recorded) {
+    execute_with(arguments, |_| {}).await
+}
+
+/// `begun` is handed the executor before anything runs.
+async fn execute_with(
+    arguments: Value,
+    begun: impl FnOnce(&Arc<ShellExecutor>),
+) -> (Result<MethodOutcome, MethodError>, Recorded) {
     let root = tempfile::tempdir().unwrap();
-    let executor = ShellExecutor {
-        root: root.path().canonicalize().unwrap(),
-        spool: Arc::new(MemorySpool),
-        clock: Arc::new(SystemClock),
-    };
+    let root_path = root.path().canonicalize().unwrap();
+    let executor = Arc::new(ShellExecutor::new(root_path, Arc::new(MemorySpool), Arc::new(SystemClock)));
     let invocation = Invocation {
         run_id: RunId::parse("01hzzzzz-abcd").unwrap(),
         model_id: ModelId::parse("0a1b2c3d4e5f").unwrap(),
@@ -97,6 +102,7 @@ async fn execute(arguments: Value) -> (Result<MethodOutcome, MethodError>, Recor
         arguments,
         deadline: Duration::from_secs(60),
     };
+    begun(&executor);
     let recorded = Recorded::default();
     let result = executor.execute(&invocation, &recorded, &recorded).await;
     (result, recorded)
@@ -157,4 +163,46 @@ async fn large_output_arrives_whole() {
     let (result, recorded) = execute(json!({ "run": "head -c 700000 /dev/zero" })).await;
     result.unwrap();
     assert_eq!(recorded.text("stdout").len(), 700_000);
+}
+
+#[tokio::test]
+async fn what_a_command_printed_before_its_timeout_is_kept() {
+    let run = "echo half; echo why >&2; sleep 30";
+    let (result, recorded) = execute(json!({ "run": run, "timeout": "500ms" })).await;
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("500ms") && error.contains("is kept"), "{error}");
+    assert_eq!(recorded.text("stdout"), "half\n");
+    assert_eq!(*recorded.lines.lock().unwrap(), ["why"]);
+    let result: Value = serde_json::from_str(&recorded.text("result")).unwrap();
+    assert_eq!((&result["exitStatus"], &result["signal"]), (&Value::Null, &json!(9)));
+}
+
+#[tokio::test]
+async fn what_a_command_printed_before_it_was_stopped_is_kept() {
+    let witness = tempfile::tempdir().unwrap();
+    let printed = witness.path().join("printed");
+    let run = format!("echo half; touch {}; sleep 30", printed.display());
+    let stop_when_printed = |executor: &Arc<ShellExecutor>| {
+        let executor = Arc::clone(executor);
+        std::thread::spawn(move || {
+            while !printed.exists() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(executor.stop());
+        });
+    };
+    let started = Instant::now();
+    let (result, recorded) = execute_with(json!({ "run": run }), stop_when_printed).await;
+    assert!(matches!(result, Err(MethodError::Interrupted)), "{result:?}");
+    assert_eq!(recorded.text("stdout"), "half\n");
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_process_that_fled_and_writes_for_ever_does_not_hold_the_run() {
+    let started = Instant::now();
+    let (result, recorded) = execute(json!({ "run": "setsid yes >&2 & setsid yes & sleep 0.2; exit 0" })).await;
+    result.unwrap();
+    assert!(recorded.text("stdout").starts_with("y\n"));
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
