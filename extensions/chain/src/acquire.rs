@@ -18,9 +18,10 @@ impl<W: World> Chain<W> {
     /// Acquires the leases of `request` in its order; on failure those already acquired are released.
     ///
     /// Two requests a warm, uncontended partition (the swap and, once for all, the conditional read of the namespace
-    /// root). Not cancel safe: dropped, a lease may remain until its time to live is over.
+    /// root), one more when this machine has never used the store. Not cancel safe: dropped, a lease may remain until its time to live is over.
     pub async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>> {
         check_acquire(request)?;
+        self.know_store(&request.namespace).await?;
         let deadline_ms = self.world.elapsed_ms().saturating_add(request.wait_ms);
         loop {
             let mut leases: Vec<Lease> = Vec::new();

@@ -92,6 +92,7 @@ impl<W: World> Chain<W> {
         if let Some(lease) = &request.lease {
             return Ok(Some(Box::new(lease_snapshot(address, lease)?)));
         }
+        self.know_store(address.namespace).await?;
         // The seal is read after the head exists and before the commit, as with a lease.
         let found = match self.read_root(address, None).await? {
             Reading::Found(found) => Some(found),

@@ -91,6 +91,7 @@ impl<W: World> Chain<W> {
     pub async fn pull(&self, request: &PullRequest) -> Result<PullPage<W::Blob>> {
         keys::check_namespace(&request.namespace)?;
         let mut cursor = read_cursor(request.cursor.as_deref())?;
+        self.know_store(&request.namespace).await?;
         let mut page = PullPage { deltas: Vec::new(), cursor: None, partitions_total: None };
         let mut fill = Fill::default();
         let listed = self.candidates(request, &cursor).await?;

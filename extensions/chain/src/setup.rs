@@ -10,7 +10,19 @@ use crate::refusal::namespace_absent;
 use crate::root::Address;
 use crate::types::{Profile, Verdict};
 
+/// Where the replica keeps the store's record, once it was understood.
+const KNOWN_STORE: &str = "store/peat.json";
+
 impl<W: World> Chain<W> {
+    /// The first use of a store by a machine reads the store's record: a newer format must be noticed before anything is
+    /// understood wrongly or written. Later uses remember it and make no request.
+    pub(crate) async fn know_store(&self, namespace: &str) -> Result<()> {
+        if matches!(self.world.cached(KNOWN_STORE).await, Ok(Some(_))) {
+            return Ok(());
+        }
+        self.store_record().await?.map(drop).ok_or_else(|| namespace_absent(namespace))
+    }
+
     /// Probes the store, then creates what is missing. Idempotent, and safe when several do it at once.
     pub async fn setup(&self, namespace: &str) -> Result<Profile> {
         keys::check_namespace(namespace)?;
@@ -42,14 +54,24 @@ impl<W: World> Chain<W> {
     }
 
     async fn store_record(&self) -> Result<Option<StoreRecord>> {
-        match self.world.get(keys::STORE_RECORD, None).await {
-            Ok(Lookup::Found { content, .. }) => {
-                let bytes = self.read_all(keys::STORE_RECORD, &content, META_BYTES_MAX).await?;
-                StoreRecord::decode(&bytes).map(Some)
+        let mut attempt = 0;
+        loop {
+            match self.world.get(keys::STORE_RECORD, None).await {
+                Ok(Lookup::Found { content, .. }) => {
+                    let bytes = self.read_all(keys::STORE_RECORD, &content, META_BYTES_MAX).await?;
+                    let record = StoreRecord::decode(&bytes)?;
+                    // A cache that refuses costs a request later, nothing else.
+                    let _ = self.world.cache(KNOWN_STORE, &bytes).await;
+                    return Ok(Some(record));
+                }
+                Ok(Lookup::NotModified) => return Ok(None),
+                Err(error) if error.is_not_found() => return Ok(None),
+                Err(error) if error.is_unavailable() && attempt + 1 < UNKNOWN_ATTEMPTS_MAX => {
+                    attempt += 1;
+                    self.pause(attempt, Some(&error)).await;
+                }
+                Err(error) => return Err(error),
             }
-            Ok(Lookup::NotModified) => Ok(None),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
         }
     }
 

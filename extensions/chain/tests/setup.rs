@@ -60,6 +60,24 @@ fn a_store_of_a_newer_format_is_not_touched() {
 }
 
 #[test]
+fn the_first_use_of_a_store_of_a_newer_format_is_refused_before_anything_is_written() {
+    let store = store(4);
+    run(&store, async {
+        write(&machine(&store, 1), "c1", "a", b"1").await.unwrap();
+        store.tamper("peat.json", br#"{"format":2,"storeId":"abc"}"#);
+        store.take_requests();
+        let fresh = machine(&store, 2);
+        for error in [pull(&fresh).await.unwrap_err(), acquire(&fresh, 0).await.unwrap_err()] {
+            assert_eq!(error.kind, ErrorKind::Unsupported);
+            assert!(error.message.contains("peat.json") && error.message.contains("newer version"), "{error}");
+        }
+        let push = push_request("c2", vec![new_entry("b", b"2", "c2")], None);
+        assert_eq!(fresh.push(&push).await.unwrap_err().kind, ErrorKind::Unsupported);
+        assert_eq!(store.take_requests(), ["GET peat.json"; 3]);
+    });
+}
+
+#[test]
 fn a_namespace_of_a_newer_format_is_neither_read_nor_written() {
     let store = store(3);
     let chain = machine(&store, 1);

@@ -28,6 +28,9 @@ pub(crate) enum Failure {
     /// Not granted.
     #[error("{0}")]
     Denied(String),
+    /// Another process kept a lock for the whole wait.
+    #[error("{0}")]
+    Locked(String),
     /// A datastore that did not pass its examination.
     #[error("{0}")]
     Unusable(String),
@@ -95,6 +98,7 @@ impl Failure {
             Self::InvalidInput(_) | Self::Config(_) | Self::Name(_) => ExitCode::InvalidInput,
             Self::NotFound(_) => ExitCode::NotFound,
             Self::Denied(_) => ExitCode::Denied,
+            Self::Locked(_) => ExitCode::LockTimeout,
             Self::Unusable(_) => ExitCode::DatastoreUnavailable,
             Self::Corrupt(_) => ExitCode::Corrupt,
             Self::Interrupted => ExitCode::Interrupted,
@@ -165,7 +169,8 @@ fn of_datastore(error: &DatastoreError) -> ExitCode {
     match error {
         DatastoreError::Extension(error) => of_extension(error, ExitCode::DatastoreUnavailable),
         DatastoreError::Refused { kind, .. } => match kind {
-            ErrorKind::Conflict | ErrorKind::Unavailable { .. } | ErrorKind::Exhausted => {
+            // Unsupported: of a newer format, which a newer extension can use.
+            ErrorKind::Conflict | ErrorKind::Unavailable { .. } | ErrorKind::Exhausted | ErrorKind::Unsupported => {
                 ExitCode::DatastoreUnavailable
             }
             ErrorKind::NotFound => ExitCode::NotFound,
@@ -173,7 +178,7 @@ fn of_datastore(error: &DatastoreError) -> ExitCode {
             ErrorKind::LeaseLost => ExitCode::LeaseLost,
             ErrorKind::Held => ExitCode::LockTimeout,
             ErrorKind::Corrupt => ExitCode::Corrupt,
-            ErrorKind::Unsupported | ErrorKind::InvalidConfig | ErrorKind::InvalidInput => ExitCode::InvalidInput,
+            ErrorKind::InvalidConfig | ErrorKind::InvalidInput => ExitCode::InvalidInput,
             ErrorKind::Cancelled => ExitCode::Interrupted,
         },
     }
@@ -222,6 +227,7 @@ fn of_file(error: &io::Error) -> ExitCode {
             ExitCode::DatastoreUnavailable
         }
         io::ErrorKind::InvalidInput
+        | io::ErrorKind::InvalidFilename
         | io::ErrorKind::InvalidData
         | io::ErrorKind::IsADirectory
         | io::ErrorKind::NotADirectory
