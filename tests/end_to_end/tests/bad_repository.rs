@@ -132,23 +132,27 @@ fn arguments_that_do_not_fit_their_schema_are_refused_before_anything_runs() {
     let witness = scratch.path().join("it-ran");
     repository.shell_model("witness", &format!("touch {}", witness.display()));
     let run = ["model", "method", "run", "witness", "execute"];
-    for (inputs, word) in [
-        (&["--input", "rum=x"][..], "rum"),
-        (&["--input", "timeout=soon"], "soon"),
-        (&["--input", "environment=[\"A=B\"]"], "A=B"),
-        (&["--input", "workingDirectory=../.."], "workingDirectory"),
-        (&["--input", "workingDirectory=/etc"], "workingDirectory"),
-        (&["--input", "run"], "name=value"),
-        (&["--input-file", "nowhere.json"], "nowhere.json"),
+    for (inputs, code, word) in [
+        (&["--input", "rum=x"][..], 2, "rum"),
+        (&["--input", "timeout=soon"], 2, "write 90s"),
+        (&["--input", "environment=[\"A=B\"]"], 2, "A=B"),
+        (&["--input", "workingDirectory=../.."], 2, "leads out of the repository"),
+        (&["--input", "workingDirectory=/etc"], 2, "leads out of the repository"),
+        (&["--input", "workingDirectory=none"], 2, "workingDirectory"),
+        (&["--input", "run"], 2, "name=value"),
+        (&["--input-file", "nowhere.json"], 3, "nowhere.json"),
     ] {
-        let outcome = repository.peat(&[&run[..], inputs].concat()).says(&[word]);
-        // What the schema cannot express is the method's own to refuse (1).
-        assert!(matches!(outcome.code, Some(1..=3)), "{outcome}");
+        repository.peat(&[&run[..], inputs].concat()).ended_with(code).says(&[word]);
     }
+    repository.peat(&["model", "create", "idle", "--type", "command/shell"]).ok();
+    repository.peat(&["model", "method", "run", "idle", "execute"]).ended_with(2).says(&["--input run="]);
     repository.write("list.json", "[1]");
     repository.peat(&[&run[..], &["--input-file", "list.json"]].concat()).ended_with(2).says(&["list.json"]);
     let create = ["model", "create", "bad", "--type", "command/shell", "--argument", "rum=x"];
     repository.peat(&create).ended_with(2).says(&["rum"]);
+    let soon = ["model", "create", "bad", "--type", "command/shell", "--argument", "timeout=soon"];
+    repository.peat(&soon).ended_with(2).says(&["/timeout", "write 90s"]);
+    assert_eq!(repository.peat(&["run", "list", "--json"]).ok().json()["total"], 0, "a refused run left a record");
     assert!(!witness.exists(), "the method ran");
     assert!(!repository.path().join("models/bad.yaml").exists());
 }

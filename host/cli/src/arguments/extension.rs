@@ -35,7 +35,8 @@ pub(crate) struct ExtensionAdd {
     /// Components
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Allow something: files:NAME=DIR a directory to read, secrets:NAME=VARIABLE an environment variable
+    /// Allow something: files:NAME=DIR a directory to read (relative to the repository), secrets:NAME=VARIABLE an
+    /// environment variable
     #[arg(long = "grant", value_name = "GRANT")]
     pub(crate) grants: Vec<GrantArgument>,
 }

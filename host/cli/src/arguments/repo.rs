@@ -11,9 +11,9 @@ pub(crate) enum RepoCommand {
     /// Make a repository in a new or existing directory
     #[command(after_help = "Example:\n  peat repo init inventory")]
     Init {
-        /// Where
-        #[arg(default_value = ".", value_name = "DIR")]
-        directory: PathBuf,
+        /// Where [default: --repo, or the current directory]
+        #[arg(value_name = "DIR", conflicts_with = "repo")]
+        directory: Option<PathBuf>,
         /// The namespace of this repository in a shared datastore
         #[arg(long, value_name = "NAME")]
         namespace: Option<NamespaceName>,

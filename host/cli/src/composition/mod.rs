@@ -2,6 +2,7 @@
 //! needs no component, no store or no runtime makes none.
 
 mod catalogue;
+mod change_lock;
 mod command_line;
 mod components;
 mod config_text;
@@ -30,7 +31,7 @@ pub(crate) use installation::{Extensions, Installed};
 pub(crate) use models::{MODELS_DIRECTORY, ModelFile, Models};
 pub(crate) use nearest::nearest;
 pub(crate) use repository::{CONFIG_FILE, Repository, STATE_DIRECTORY};
-pub(crate) use session::{Session, new_id, run_async};
+pub(crate) use session::{Session, new_id, run_async, run_interruptible};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -57,7 +58,7 @@ impl Context {
 
     /// The same, to change its `peat.yaml` and `peat.lock`.
     pub(crate) fn repository_for_change(&self) -> Result<Repository, Failure> {
-        Repository::open_for_change(self.chosen.as_deref(), &self.environment)
+        Repository::open_for_change(self.chosen.as_deref(), &self.environment, &self.command)
     }
 
     /// The places of this machine.

@@ -1,6 +1,5 @@
 //! The repository: found upwards from where the user stands, its files read strictly.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use peat_core::identifiers::{ExtensionName, NamespaceName};
@@ -8,6 +7,7 @@ use peat_core::repository::{
     DOCUMENT_BYTES_MAX, DatastoreConfig, ExtensionGrants, LockFile, RepositoryConfig, SharedDatastore,
 };
 
+use super::change_lock::ChangeLock;
 use super::file_access::{read_text_if_there, write_atomically};
 use super::models::Models;
 use crate::environment::Environment;
@@ -32,7 +32,7 @@ pub(crate) struct Repository {
     /// `peat.lock`.
     pub(crate) lock: LockFile,
     config_text: String,
-    _changing: Option<File>,
+    _changing: Option<ChangeLock>,
 }
 
 impl Repository {
@@ -41,13 +41,16 @@ impl Repository {
         Self::read(&Self::find(chosen, environment)?, environment, None)
     }
 
-    /// The same, to change `peat.yaml` and `peat.lock`: waits until no other process does, so that no change is lost. Others
-    /// wait until the answered value is dropped.
-    pub(crate) fn open_for_change(chosen: Option<&Path>, environment: &Environment) -> Result<Self, Failure> {
-        let root = Self::find(chosen, environment)?;
-        let changing = File::open(&root).and_then(|directory| directory.lock().map(|()| directory));
-        let changing = changing.map_err(|source| Failure::file("lock", &root, source))?;
-        Self::read(&root, environment, Some(changing))
+    /// The same, to change `peat.yaml` and `peat.lock`: waits until no other process does, as long as for a lease. Others
+    /// wait until the answered value is dropped; `command` is what they read of this process.
+    pub(crate) fn open_for_change(
+        chosen: Option<&Path>,
+        environment: &Environment,
+        command: &str,
+    ) -> Result<Self, Failure> {
+        let before = Self::open(chosen, environment)?;
+        let changing = ChangeLock::take(&before.root, command, before.config.lock_timeout)?;
+        Self::read(&before.root, environment, Some(changing))
     }
 
     fn find(chosen: Option<&Path>, environment: &Environment) -> Result<PathBuf, Failure> {
@@ -67,7 +70,7 @@ impl Repository {
         Ok(root.to_owned())
     }
 
-    fn read(root: &Path, environment: &Environment, changing: Option<File>) -> Result<Self, Failure> {
+    fn read(root: &Path, environment: &Environment, changing: Option<ChangeLock>) -> Result<Self, Failure> {
         let limit = DOCUMENT_BYTES_MAX as u64;
         let config_path = root.join(CONFIG_FILE);
         let config_text = read_text_if_there(&config_path, limit)?.unwrap_or_default();
@@ -187,8 +190,8 @@ mod tests {
     fn two_changes_of_one_repository_wait_for_each_other() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join(CONFIG_FILE), "format: 1\nid: 0a1b2c3d4e5f\n").unwrap();
-        let first = Repository::open_for_change(Some(directory.path()), &environment()).unwrap();
-        let other = File::open(directory.path()).unwrap();
+        let first = Repository::open_for_change(Some(directory.path()), &environment(), "test").unwrap();
+        let other = std::fs::File::open(directory.path()).unwrap();
         assert!(other.try_lock().is_err());
         assert!(Repository::open(Some(directory.path()), &environment()).is_ok());
         drop(first);

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
 use peat_core::content::SharedContent;
-use peat_core::hold::HoldPorts;
+use peat_core::hold::{HoldPorts, unless_interrupted};
 use peat_core::hydrate::{self, HydratePorts, Hydrated};
 use peat_core::identifiers::PartitionName;
 use peat_core::interrupt::Interrupt;
@@ -214,6 +214,11 @@ where
     let result = runtime.block_on(work(interrupt));
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     result
+}
+
+/// The same for work that can be dropped at any point: a signal ends it at once.
+pub(crate) fn run_interruptible<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    run_async(async |interrupt| unless_interrupted(&interrupt, work).await.unwrap_or(Err(Failure::Interrupted)))
 }
 
 /// A new id for a repository or a model.

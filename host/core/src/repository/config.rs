@@ -132,13 +132,16 @@ impl RepositoryConfig {
         if config.format != 1 {
             return rule(format!("format: {} is not known; this peat reads format 1, use a newer peat", config.format));
         }
-        if let Some(shared) = config.datastore.shared()
-            && !(LEASE_TTL_MIN..=LEASE_TTL_MAX).contains(&shared.lease_ttl)
-        {
+        if config.datastore.shared().is_some_and(|shared| !is_lease_ttl(shared.lease_ttl)) {
             return rule("datastore.leaseTtl: write a duration from 2s to 1h".to_owned());
         }
         Ok(config)
     }
+}
+
+/// Whether a lease may last so long after each renewal.
+pub fn is_lease_ttl(ttl: Duration) -> bool {
+    (LEASE_TTL_MIN..=LEASE_TTL_MAX).contains(&ttl)
 }
 
 fn lock_timeout_default() -> Duration {

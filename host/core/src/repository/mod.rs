@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use config::{
     DatastoreConfig, ExtensionGrants, HydrationStrategy, LOCK_TIMEOUT_DEFAULT, METHOD_TIMEOUT_DEFAULT,
-    RepositoryConfig, SharedDatastore,
+    RepositoryConfig, SharedDatastore, is_lease_ttl,
 };
 pub use lock_file::{LockFile, LockedExtension};
 pub use model::{Driver, Model};

@@ -18,11 +18,14 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// The run's own partition first, then those it reads.
+    /// The run's own partition first, then those it reads, each once.
     pub(super) fn scope(&self) -> Vec<PartitionName> {
         let mut scope = vec![self.partition.clone()];
-        scope.extend(self.request.reads.iter().map(|model| model.partition()));
-        scope.dedup();
+        for partition in self.request.reads.iter().map(|model| model.partition()) {
+            if !scope.contains(&partition) {
+                scope.push(partition);
+            }
+        }
         scope
     }
 }

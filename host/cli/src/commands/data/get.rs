@@ -4,13 +4,12 @@ use std::io::Write as _;
 use std::path::Path;
 
 use peat_core::content::{SharedContent, read_all, walk};
-use peat_core::hold::unless_interrupted;
 use peat_core::identifiers::{DataName, ModelName, Version};
 use peat_core::ports::{StoredEntry, StoredState};
 use serde_json::{Value, json};
 
 use super::{entry_json, versions_of};
-use crate::composition::{Context, Session, run_async};
+use crate::composition::{Context, Session, run_interruptible};
 use crate::failure::Failure;
 use crate::rendering::{Answer, Page, short_size};
 
@@ -31,16 +30,14 @@ pub(super) fn get(context: &Context, wanted: &Wanted, output: Option<&Path>) -> 
     let repository = context.repository()?;
     let partition = repository.models()?.get(&wanted.model)?.model.partition();
     let session = Session::open(context, repository)?;
-    let find = async || {
+    let (stored, content) = run_interruptible(async {
         if session.repository.shared_datastore().is_some() {
             session.know(&partition).await?;
         }
         let stored = choose(versions_of(&session, &wanted.model, &partition, &name)?, wanted, &name)?;
         let content = session.content(&stored).await?;
         Ok((stored, content))
-    };
-    let (stored, content) =
-        run_async(async |interrupt| unless_interrupted(&interrupt, find()).await.unwrap_or(Err(Failure::Interrupted)))?;
+    })?;
     drop(session);
     let json = entry_json(&stored, Some(&wanted.model));
     match output {

@@ -5,7 +5,7 @@ use peat_core::ports::{EntryFilter, LocalStore as _, StoredEntry};
 use serde_json::json;
 
 use super::{entry_json, note, version_word};
-use crate::composition::{Context, Models, Session, run_async};
+use crate::composition::{Context, Models, Session, run_interruptible};
 use crate::failure::Failure;
 use crate::rendering::{Answer, Cell, Page, Table, Tone, short_size, timestamp};
 
@@ -18,7 +18,7 @@ pub(super) fn list(context: &Context, model: Option<&ModelName>) -> Result<Answe
     if let Some(partition) = &partition
         && session.repository.shared_datastore().is_some()
     {
-        run_async(async |_| session.know(partition).await)?;
+        run_interruptible(session.know(partition))?;
     }
     let filter = EntryFilter { partition, latest_only: true, public_only: true, ..EntryFilter::default() };
     let entries = session.store.entries(&filter)?;

@@ -4,7 +4,7 @@ use peat_core::identifiers::{DataName, ModelName};
 use serde_json::json;
 
 use super::{entry_json, note, version_word, versions_of};
-use crate::composition::{Context, Session, run_async};
+use crate::composition::{Context, Session, run_interruptible};
 use crate::failure::Failure;
 use crate::rendering::{Answer, Cell, Page, Table, short_size, timestamp};
 
@@ -15,7 +15,7 @@ pub(super) fn versions(context: &Context, model: &ModelName, name: &str) -> Resu
     let partition = repository.models()?.get(model)?.model.partition();
     let session = Session::open(context, repository)?;
     if session.repository.shared_datastore().is_some() {
-        run_async(async |_| session.know(&partition).await)?;
+        run_interruptible(session.know(&partition))?;
     }
     let versions = versions_of(&session, model, &partition, &name)?;
     drop(session);

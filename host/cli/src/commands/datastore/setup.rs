@@ -4,17 +4,16 @@
 
 use std::path::Path;
 
-use peat_core::hold::unless_interrupted;
 use peat_core::identifiers::ExtensionName;
 use peat_core::lease::LEASE_TTL_DEFAULT;
 use peat_core::metadata::{Kind, Metadata};
 use peat_core::ports::{EntryFilter, LocalStore as _, StoreProfile};
-use peat_core::repository::SharedDatastore;
+use peat_core::repository::{SharedDatastore, is_lease_ttl};
 use serde_json::{Map, Value, json};
 
 use super::profile::{defect, findings_on, profile_json, remember};
 use crate::arguments::DatastoreSetup;
-use crate::composition::{Context, DatastoreChoice, Extensions, Session, resolve_settings, run_async};
+use crate::composition::{Context, DatastoreChoice, Extensions, Session, resolve_settings, run_interruptible};
 use crate::failure::Failure;
 use crate::input::assign;
 use crate::rendering::{Answer, Page, Tone};
@@ -50,6 +49,9 @@ fn choose_local(context: &Context, arguments: &DatastoreSetup) -> Result<Answer,
 fn choose_shared(context: &Context, arguments: &DatastoreSetup) -> Result<Answer, Failure> {
     let name = ExtensionName::parse(&arguments.datastore)
         .map_err(|error| Failure::InvalidInput(format!("{error}; or write `{LOCAL}` for the embedded datastore")))?;
+    if arguments.lease_ttl.is_some_and(|ttl| !is_lease_ttl(ttl)) {
+        return Err(Failure::InvalidInput("--lease-ttl: write a duration from 2s to 1h".to_owned()));
+    }
     let local_items = local_items(context)?;
     let repository = context.repository_for_change()?;
     let metadata = Extensions::open(&repository, &context.home()?).get(&name)?.metadata;
@@ -60,9 +62,7 @@ fn choose_shared(context: &Context, arguments: &DatastoreSetup) -> Result<Answer
         create_directory(&metadata, directory.as_deref())?;
     }
     let mut session = Session::with_choice(context, repository, choice)?;
-    let (summary, profile) = run_async(async |interrupt| {
-        unless_interrupted(&interrupt, examine(&session)).await.unwrap_or(Err(Failure::Interrupted))
-    })?;
+    let (summary, profile) = run_interruptible(examine(&session))?;
     if let Some(defect) = defect(&profile) {
         return Err(Failure::Unusable(format!("{summary} cannot be used: {defect}; peat.yaml is as it was")));
     }

@@ -1,11 +1,10 @@
 //! `peat datastore verify`.
 
-use peat_core::hold::unless_interrupted;
 use peat_core::ports::StoreProfile;
 use serde_json::json;
 
 use super::profile::{defect, findings_on, profile_json, remember};
-use crate::composition::{Context, Session, run_async};
+use crate::composition::{Context, Session, run_interruptible};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, error_json};
 use crate::rendering::{Answer, Page, Tone};
@@ -26,9 +25,7 @@ pub(super) fn verify(context: &Context) -> Result<Answer, Failure> {
         page.text_line("the datastore is local and well", Tone::Good);
         return Ok(Answer::new(json!({ "datastore": { "kind": "local", "usable": true } }), page));
     }
-    let (summary, profile) = run_async(async |interrupt| {
-        unless_interrupted(&interrupt, examine(&session)).await.unwrap_or(Err(Failure::Interrupted))
-    })?;
+    let (summary, profile) = run_interruptible(examine(&session))?;
     remember(&session, &profile)?;
     drop(session);
     let mut page = Page::default();

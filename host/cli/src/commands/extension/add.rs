@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use peat_core::digest::Digest;
-use peat_core::hold::unless_interrupted;
 use peat_core::identifiers::ExtensionName;
 use peat_core::metadata::{Kind, Metadata};
 use peat_core::repository::{ExtensionGrants, LockedExtension};
@@ -16,7 +15,7 @@ use serde_json::json;
 use super::{extension_json, provides};
 use crate::arguments::{ExtensionAdd, GrantArgument};
 use crate::composition::{
-    COMPONENT_BYTES_MAX, Components, Context, Extensions, Repository, add_grants, lacking, read_bounded, run_async,
+    COMPONENT_BYTES_MAX, Components, Context, Extensions, Repository, add_grants, lacking, read_bounded, run_interruptible,
 };
 use crate::failure::Failure;
 use crate::rendering::{Answer, Cell, Page, ProgressDisplay, Table, Tone};
@@ -36,17 +35,12 @@ pub(super) fn add(context: &Context, arguments: &ExtensionAdd) -> Result<Answer,
     let components = Components::new(&home);
     let candidates = read_all(&components, &repository, arguments)?;
     let progress = ProgressDisplay::start(context.screen);
-    let check = async |interrupt| {
-        let all = async {
-            for (candidate, file) in candidates.iter().zip(&arguments.files) {
-                Box::pin(components.check(&file.display().to_string(), candidate.bytes.clone(), &candidate.grants))
-                    .await?;
-            }
-            Ok(())
-        };
-        unless_interrupted(&interrupt, all).await.unwrap_or(Err(Failure::Interrupted))
-    };
-    run_async(check)?;
+    run_interruptible(async {
+        for (candidate, file) in candidates.iter().zip(&arguments.files) {
+            Box::pin(components.check(&file.display().to_string(), candidate.bytes.clone(), &candidate.grants)).await?;
+        }
+        Ok(())
+    })?;
     drop(progress);
     let mut extensions = Extensions::open(&repository, &home);
     install(&mut repository, &mut extensions, &candidates)?;

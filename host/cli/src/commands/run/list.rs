@@ -1,13 +1,12 @@
 //! `peat run list`.
 
-use peat_core::hold::unless_interrupted;
 use peat_core::identifiers::ModelName;
 use peat_core::ports::StoredEntry;
 use peat_core::run::RunRecord;
 use serde_json::json;
 
 use super::{is_committed, read_record, record_json, records, status_tone, status_word};
-use crate::composition::{Context, Session, run_async};
+use crate::composition::{Context, Session, run_interruptible};
 use crate::failure::Failure;
 use crate::rendering::{Answer, Cell, Page, Table, Tone, short_duration, timestamp};
 
@@ -24,16 +23,14 @@ pub(super) fn list(context: &Context, model: Option<&ModelName>, limit: usize) -
     entries.sort_by(|one, other| other.entry.description.run_id.cmp(&one.entry.description.run_id));
     let total = entries.len();
     entries.truncate(limit);
-    let read = async || {
+    let runs = run_interruptible(async {
         let mut runs: Vec<(StoredEntry, RunRecord)> = Vec::new();
         for stored in entries {
             let record = read_record(&session, &stored).await?;
             runs.push((stored, record));
         }
         Ok(runs)
-    };
-    let runs =
-        run_async(async |interrupt| unless_interrupted(&interrupt, read()).await.unwrap_or(Err(Failure::Interrupted)))?;
+    })?;
     drop(session);
     let mut page = Page::default();
     if runs.is_empty() {

@@ -1,13 +1,12 @@
 //! `peat run logs`.
 
 use peat_core::content::{SharedContent, in_memory, read_all};
-use peat_core::hold::unless_interrupted;
 use peat_core::identifiers::{DataName, RunId};
 use peat_core::run::LOG_BYTES_MAX;
 use serde_json::json;
 
 use super::{item, unknown};
-use crate::composition::{Context, Session, run_async};
+use crate::composition::{Context, Session, run_interruptible};
 use crate::failure::Failure;
 use crate::rendering::{Answer, Page};
 
@@ -20,9 +19,7 @@ pub(super) fn logs(context: &Context, run: &RunId) -> Result<Answer, Failure> {
     item(&session, &DataName::run_record(run))?.ok_or_else(|| unknown(run))?;
     let content: SharedContent = match item(&session, &DataName::run_log(run))? {
         None => in_memory(Vec::new()),
-        Some(stored) => run_async(async |interrupt| {
-            unless_interrupted(&interrupt, session.content(&stored)).await.unwrap_or(Err(Failure::Interrupted))
-        })?,
+        Some(stored) => run_interruptible(session.content(&stored))?,
     };
     drop(session);
     let mut page = Page::default();

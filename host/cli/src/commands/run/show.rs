@@ -1,11 +1,10 @@
 //! `peat run show`.
 
-use peat_core::hold::unless_interrupted;
 use peat_core::identifiers::{DataName, RunId};
 use serde_json::json;
 
 use super::{is_committed, item, read_record, record_json, status_word, unknown};
-use crate::composition::{Context, Session, run_async};
+use crate::composition::{Context, Session, run_interruptible};
 use crate::failure::Failure;
 use crate::rendering::{Answer, Cell, Page, Table, Tone, short_duration, short_size, timestamp};
 
@@ -13,10 +12,7 @@ use crate::rendering::{Answer, Cell, Page, Table, Tone, short_duration, short_si
 pub(super) fn show(context: &Context, run: &RunId) -> Result<Answer, Failure> {
     let session = Session::open(context, context.repository()?)?;
     let stored = item(&session, &DataName::run_record(run))?.ok_or_else(|| unknown(run))?;
-    let read = async |interrupt| {
-        unless_interrupted(&interrupt, read_record(&session, &stored)).await.unwrap_or(Err(Failure::Interrupted))
-    };
-    let record = run_async(read)?;
+    let record = run_interruptible(read_record(&session, &stored))?;
     drop(session);
     let mut page = Page::default();
     let mut fields = Table::fields();
