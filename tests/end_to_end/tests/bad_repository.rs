@@ -199,3 +199,18 @@ fn a_granted_directory_cannot_be_left() {
     }
     repository.peat(&["model", "method", "run", "text", "profile", "--input", "path=inside.txt"]).ok();
 }
+
+#[test]
+fn who_waits_for_the_files_of_a_repository_waits_no_longer_than_for_a_lease() {
+    let scratch = Scratch::new();
+    let repository = repository(&scratch);
+    let holder = std::fs::File::open(repository.path()).unwrap();
+    holder.lock().unwrap();
+    for command in [&["datastore", "setup", "local"][..], &["extension", "remove", "@no/such"]] {
+        let output = repository.command(command).env("PEAT_LOCK_TIMEOUT", "200ms").output().unwrap();
+        let outcome = peat_end_to_end_tests::Outcome::of(command.join(" "), output).ended_with(4);
+        outcome.says(&["is being changed by another process", "waited 200ms", "PEAT_LOCK_TIMEOUT"]);
+    }
+    drop(holder);
+    repository.peat(&["datastore", "setup", "local"]).ok();
+}

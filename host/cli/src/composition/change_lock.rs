@@ -4,7 +4,7 @@
 //! Who holds it stands in a file of the state directory, for those who wait; it means nothing where the lock is free.
 
 use std::fs::{self, File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::file_access::read_text_if_there;
@@ -24,6 +24,14 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct ChangeLock {
     _directory: File,
+    note: PathBuf,
+}
+
+impl Drop for ChangeLock {
+    fn drop(&mut self) {
+        // While it is still held: the note of the next holder stays.
+        let _ = fs::remove_file(&self.note);
+    }
 }
 
 impl ChangeLock {
@@ -42,17 +50,14 @@ impl ChangeLock {
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
         }
-        note_holder(root, command);
-        Ok(Self { _directory: directory })
-    }
-}
-
-/// For people only: a repository that cannot be written says so when it is changed.
-fn note_holder(root: &Path, command: &str) {
-    let state = root.join(STATE_DIRECTORY);
-    let holder = format!("process {} ({command})", std::process::id());
-    if let Err(error) = fs::create_dir_all(&state).and_then(|()| fs::write(state.join(HOLDER_FILE), holder)) {
-        tracing::info!(path = %state.display(), %error, "who changes the repository is not noted");
+        let state = root.join(STATE_DIRECTORY);
+        let note = state.join(HOLDER_FILE);
+        let holder = format!("process {} ({command})", std::process::id());
+        // For people only: a repository that cannot be written says so when it is changed.
+        if let Err(error) = fs::create_dir_all(&state).and_then(|()| fs::write(&note, holder)) {
+            tracing::info!(path = %note.display(), %error, "who changes the repository is not noted");
+        }
+        Ok(Self { _directory: directory, note })
     }
 }
 
@@ -90,5 +95,10 @@ mod tests {
         });
         drop(first);
         waiting.join().unwrap().unwrap();
+        // Somebody who is not noted is not mistaken for the one before.
+        let unknown = File::open(root.path()).unwrap();
+        unknown.try_lock().unwrap();
+        let refused = ChangeLock::take(root.path(), "extension add", Duration::ZERO).unwrap_err();
+        assert!(refused.to_string().contains("another process"), "{refused}");
     }
 }

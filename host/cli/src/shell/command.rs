@@ -46,7 +46,10 @@ impl ShellCommand {
         let own = read(model_arguments)?;
         let given = read(arguments)?;
         let run = given.run.or(own.run).ok_or_else(|| {
-            violation("run", "there is nothing to run; give --input run='…', or write it into the arguments of the model")
+            violation(
+                "run",
+                "there is nothing to run; give --input run='…', or write it into the arguments of the model",
+            )
         })?;
         let directory = directory(root, given.working_directory.or(own.working_directory).as_deref())?;
         let mut names = given.environment.or(own.environment).unwrap_or_default();

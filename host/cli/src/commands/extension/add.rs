@@ -15,7 +15,8 @@ use serde_json::json;
 use super::{extension_json, provides};
 use crate::arguments::{ExtensionAdd, GrantArgument};
 use crate::composition::{
-    COMPONENT_BYTES_MAX, Components, Context, Extensions, Repository, add_grants, lacking, read_bounded, run_interruptible,
+    COMPONENT_BYTES_MAX, Components, Context, Extensions, Repository, add_grants, lacking, read_bounded,
+    run_interruptible,
 };
 use crate::failure::Failure;
 use crate::rendering::{Answer, Cell, Page, ProgressDisplay, Table, Tone};
