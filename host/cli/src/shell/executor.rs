@@ -66,7 +66,7 @@ impl MethodExecutor for ShellExecutor {
         let (cut, (end, output)) = self.watch(&mut process, &command, log).await?;
         keep(data, end, output?)?;
         match (cut, end) {
-            (Some(cut), _) => Err(cut.error(&command)),
+            (Some(cut), _) => Err(cut.error(&command, "is kept")),
             (None, Ended::Status(0)) => Ok(MethodOutcome { summary: "exit status 0".to_owned() }),
             (None, Ended::Status(code)) => Err(failed(format!("the command failed with exit status {code}"))),
             (None, Ended::Signal(signal)) => Err(failed(format!("the command was killed by signal {signal}"))),
@@ -90,11 +90,11 @@ enum Cut {
 }
 
 impl Cut {
-    fn error(self, command: &ShellCommand) -> MethodError {
+    fn error(self, command: &ShellCommand, output: &str) -> MethodError {
         match self {
             Self::Stopped => MethodError::Interrupted,
             Self::Timeout => failed(format!(
-                "the command took longer than {} and was killed, what it had printed is kept; allow more with --timeout, \
+                "the command took longer than {} and was killed, what it had printed {output}; allow more with --timeout, \
                  methodTimeout of peat.yaml, or its argument `timeout`",
                 humantime::format_duration(command.timeout)
             )),
@@ -133,7 +133,7 @@ impl ShellExecutor {
         group.kill();
         tokio::select! {
             end = followed => Ok((Some(cut), end?)),
-            () = self.clock.sleep(READ_REST_TIMEOUT) => Err(cut.error(command)),
+            () = self.clock.sleep(READ_REST_TIMEOUT) => Err(cut.error(command, "could not be read in time")),
         }
     }
 }
