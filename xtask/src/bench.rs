@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     println!("Building peat (release)");
     process::run(
         process::cargo()
-            .args(["build", "--release", "--quiet", "--locked", "--package", "peat-cli"])
+            .args(["build", "--release", "--locked", "--package", "peat-cli"])
             .current_dir(workspace::root()),
     )?;
     let scratch = workspace::target().join("bench");

@@ -31,9 +31,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     say("Building the extensions (WebAssembly components)");
     let components = components(&guests::build(&guests::Options::default())?)?;
     say("Building peat");
-    process::run(
-        process::cargo().args(["build", "--quiet", "--locked", "--package", "peat-cli"]).current_dir(workspace::root()),
-    )?;
+    process::run(process::cargo().args(["build", "--locked", "--package", "peat-cli"]).current_dir(workspace::root()))?;
     let built = started.elapsed();
 
     let scratch = workspace::target().join("demo");

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::{guests, process, workspace};
+use crate::{demo, guests, process, workspace};
 use check::Report;
 use count::Count;
 use tools::Tool;
@@ -29,6 +29,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         process::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
     });
     report.check("the peat binary", || process::run(&mut cargo(&["build", "--locked", "--package", "peat-cli"])));
+    report.check("the main job (cargo xtask demo)", || demo::run().map(drop));
     report.tests("tests", || match nextest.finish() {
         Ok(program) => nextest_run(&program),
         Err(reason) => {
