@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::integrity;
 use crate::keys;
 use crate::limits::{COMMITS_REMEMBERED, FORMAT, HEAD_BYTES_MAX, HOLDER_TEXT_CHARACTERS, IDENTITY_BYTES_MAX};
 use crate::ports::Holder;
@@ -127,12 +128,6 @@ pub struct SegmentReference {
     pub tombstones: u64,
 }
 
-/// What a format probe reads before anything else.
-#[derive(Deserialize)]
-struct FormatOnly {
-    format: u64,
-}
-
 impl Head {
     /// The head of a partition nobody has used yet.
     pub fn new(partition: &str, lineage: String) -> Self {
@@ -159,16 +154,16 @@ impl Head {
 
     /// Reads and checks the bytes of `key`. Untrusted: anything wrong is an error that names the key.
     pub fn decode(key: &str, partition: &str, bytes: &[u8]) -> Result<Self> {
-        let head: Self = decode_record(key, bytes, HEAD_BYTES_MAX)?;
+        let head: Self = integrity::unseal(key, bytes, HEAD_BYTES_MAX)?;
         match head.fault(partition) {
             Some(fault) => Err(Error::corrupt(key, fault)),
             None => Ok(head),
         }
     }
 
-    /// The bytes to write.
+    /// The bytes to write, with their checksum.
     pub fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a head has only string keys")
+        integrity::seal(self)
     }
 
     /// The commit with this id, if it is remembered.
@@ -241,23 +236,6 @@ pub(crate) fn records_fault(records: &[Record], sequence: u64) -> Option<String>
         return Some("a record is newer than the head".to_owned());
     }
     records.iter().find_map(Record::fault)
-}
-
-/// Reads a JSON record: size, then format, then shape.
-pub(crate) fn decode_record<T: serde::de::DeserializeOwned>(key: &str, bytes: &[u8], longest: usize) -> Result<T> {
-    if bytes.len() > longest {
-        return Err(Error::corrupt(key, format!("it has {} bytes, more than the {longest} allowed", bytes.len())));
-    }
-    let format: FormatOnly = serde_json::from_slice(bytes).map_err(|error| Error::corrupt(key, error))?;
-    if format.format != u64::from(FORMAT) {
-        let message = format!(
-            "object {key} has format {}, this extension knows format {FORMAT}; install a newer version of it with `peat \
-             extension add`",
-            format.format
-        );
-        return Err(Error::new(ErrorKind::Unsupported, key, message));
-    }
-    serde_json::from_slice(bytes).map_err(|error| Error::corrupt(key, error))
 }
 
 fn shortened(text: &str) -> String {

@@ -25,6 +25,7 @@ mod fetch;
 pub mod head;
 mod index;
 mod inspect;
+mod integrity;
 mod known;
 mod lease;
 pub mod meta;

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::head::{LeaseRecord, Next, decode_record};
+use crate::head::{LeaseRecord, Next};
+use crate::integrity;
 use crate::keys;
 use crate::limits::{FORMAT, IDENTITY_BYTES_MAX, META_BYTES_MAX};
 
@@ -64,16 +65,16 @@ pub enum State {
 impl StoreRecord {
     /// Reads and checks it.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
-        let record: Self = decode_record(keys::STORE_RECORD, bytes, META_BYTES_MAX)?;
+        let record: Self = integrity::unseal(keys::STORE_RECORD, bytes, META_BYTES_MAX)?;
         if !keys::is_identity(&record.store_id) {
             return Err(Error::corrupt(keys::STORE_RECORD, "its store id is not valid"));
         }
         Ok(record)
     }
 
-    /// The bytes to write.
+    /// The bytes to write, with their checksum.
     pub fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a store record has only string keys")
+        integrity::seal(self)
     }
 }
 
@@ -95,7 +96,7 @@ impl Meta {
 
     /// Reads and checks it.
     pub fn decode(key: &str, namespace: &str, bytes: &[u8]) -> Result<Self> {
-        let meta: Self = decode_record(key, bytes, META_BYTES_MAX)?;
+        let meta: Self = integrity::unseal(key, bytes, META_BYTES_MAX)?;
         if meta.namespace != namespace || meta.nonce.len() > IDENTITY_BYTES_MAX {
             return Err(Error::corrupt(key, "it belongs to another namespace or has no valid nonce"));
         }
@@ -105,8 +106,8 @@ impl Meta {
         }
     }
 
-    /// The bytes to write.
+    /// The bytes to write, with their checksum.
     pub fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a namespace root has only string keys")
+        integrity::seal(self)
     }
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::Chain;
 use crate::error::{Error, ErrorKind, Result};
-use crate::head::{LeaseRecord, Next, decode_record};
+use crate::head::{LeaseRecord, Next};
+use crate::integrity;
 use crate::keys;
 use crate::limits::{
     FORMAT, META_BYTES_MAX, NEXT_RESPECTED_MS, POLL_MS_FIRST, POLL_MS_MAX, TICKET_REFRESH_MS, TICKET_TTL_MS,
@@ -115,7 +116,7 @@ impl Wait {
             Ticket { id: format!("{since_ms:013}-{}", chain.new_id()), since_ms, refreshed_ms: 0, ahead: 0 }
         });
         let record = TicketRecord { format: FORMAT, holder: chain.world.current(), since_ms: ticket.since_ms };
-        let bytes = serde_json::to_vec(&record).expect("a ticket has only string keys");
+        let bytes = integrity::seal(&record);
         let key = ticket_key(address, &ticket.id);
         if let Ok(blob) = chain.world.blob(&bytes).await
             && chain.world.put(&key, &blob, Condition::Always).await.is_ok()
@@ -182,7 +183,7 @@ impl<W: World> Chain<W> {
             let key = ticket_key(address, id);
             if let Ok(Lookup::Found { content, .. }) = self.world.get(&key, None).await
                 && let Ok(bytes) = self.read_all(&key, &content, META_BYTES_MAX).await
-                && let Ok(record) = decode_record::<TicketRecord>(&key, &bytes, META_BYTES_MAX)
+                && let Ok(record) = integrity::unseal::<TicketRecord>(&key, &bytes, META_BYTES_MAX)
             {
                 waiters.push(Waiter { holder: record.holder, since_ms: record.since_ms });
             }

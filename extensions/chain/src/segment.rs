@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
-use crate::head::{SegmentReference, decode_record, records_fault};
+use crate::head::{SegmentReference, records_fault};
+use crate::integrity;
 use crate::limits::{DEFLATE_LEVEL, FORMAT, SEGMENT_BYTES_MAX, SEGMENT_INFLATED_BYTES_MAX, SEGMENT_RECORDS_MAX};
 use crate::record::Record;
 
@@ -51,7 +52,7 @@ pub(crate) fn decode(key: &str, partition: &str, reference: &SegmentReference, b
     }
     let json = decompress_to_vec_with_limit(bytes, SEGMENT_INFLATED_BYTES_MAX)
         .map_err(|error| Error::corrupt(key, format!("it cannot be decompressed ({:?})", error.status)))?;
-    let segment: Segment = decode_record(key, &json, SEGMENT_INFLATED_BYTES_MAX)?;
+    let segment: Segment = integrity::decode(key, &json)?;
     if segment.partition != partition || segment.records.len() > SEGMENT_RECORDS_MAX || segment.records.is_empty() {
         return Err(Error::corrupt(key, "it belongs to another partition or has a wrong number of records"));
     }

@@ -282,13 +282,13 @@ fn a_damaged_head_or_segment_is_named_with_a_remedy_and_a_newer_format_is_not_to
     run(&store, async {
         write_many(&writer, "c1", (0..2_000).map(|index| format!("d-{index}"))).await;
         let good = store.peek(HEAD).unwrap();
-        let newer = String::from_utf8(good.clone()).unwrap().replacen("\"format\":1", "\"format\":2", 1);
+        let newer = sealed(&unsealed(&good).replacen("\"format\":1", "\"format\":2", 1));
         let cases: [(&[u8], ErrorKind); 5] = [
             (b"", ErrorKind::Corrupt),
             (b"{\"format\":1}", ErrorKind::Corrupt),
             (&good[..good.len() / 2], ErrorKind::Corrupt),
             (&vec![b' '; 65 * 1024], ErrorKind::Corrupt),
-            (newer.as_bytes(), ErrorKind::Unsupported),
+            (&newer, ErrorKind::Unsupported),
         ];
         for (bytes, kind) in cases {
             store.tamper(HEAD, bytes);

@@ -53,7 +53,7 @@ fn a_store_that_ignores_conditions_is_refused_and_nothing_is_created() {
 #[test]
 fn a_store_of_a_newer_format_is_not_touched() {
     let store = store(2);
-    store.tamper("peat.json", br#"{"format":2,"storeId":"abc","shiny":true}"#);
+    store.tamper("peat.json", &sealed(r#"{"format":2,"storeId":"abc","shiny":true}"#));
     let error = run(&store, machine(&store, 1).setup(NAMESPACE)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unsupported);
     assert!(error.message.contains("peat.json") && error.message.contains("newer version"), "{error}");
@@ -64,7 +64,7 @@ fn the_first_use_of_a_store_of_a_newer_format_is_refused_before_anything_is_writ
     let store = store(4);
     run(&store, async {
         write(&machine(&store, 1), "c1", "a", b"1").await.unwrap();
-        store.tamper("peat.json", br#"{"format":2,"storeId":"abc"}"#);
+        store.tamper("peat.json", &sealed(r#"{"format":2,"storeId":"abc"}"#));
         store.take_requests();
         let fresh = machine(&store, 2);
         for error in [pull(&fresh).await.unwrap_err(), acquire(&fresh, 0).await.unwrap_err()] {
@@ -83,7 +83,7 @@ fn a_namespace_of_a_newer_format_is_neither_read_nor_written() {
     let chain = machine(&store, 1);
     run(&store, async {
         write(&chain, "c1", "a", b"1").await.unwrap();
-        store.tamper("default/_index/_meta.json", br#"{"format":2}"#);
+        store.tamper("default/_index/_meta.json", &sealed(r#"{"format":2}"#));
         assert_eq!(pull(&chain).await.unwrap_err().kind, ErrorKind::Unsupported);
         assert_eq!(acquire(&chain, 0).await.unwrap_err().kind, ErrorKind::Unsupported);
     });

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use peat_end_to_end_tests::{Checkout, Outcome, Scratch, in_mount_namespace};
+use sha2::{Digest as _, Sha256};
 
 /// Where SQLite keeps `user_version` in the file, big-endian.
 const USER_VERSION_OFFSET: usize = 60;
@@ -212,9 +213,7 @@ fn a_datastore_of_a_newer_format_is_refused_unchanged() {
     for (file, commands) in [(root, first_use), (meta, &[&RUN[..]]), (head, &[sync, &RUN])] {
         // The length and the header stay: only what is said changes.
         let original = fs::read(file).unwrap();
-        let place = original.windows(10).position(|window| window == b"\"format\":1").unwrap();
-        let mut newer = original.clone();
-        newer[place + 9] = b'9';
+        let newer = of_format_9(&original);
         fs::write(file, &newer).unwrap();
         let fresh = scratch.machine().clone_of(&repository, "r");
         for command in commands {
@@ -223,6 +222,18 @@ fn a_datastore_of_a_newer_format_is_refused_unchanged() {
         assert_eq!(fs::read(file).unwrap(), newer, "{} was written over", file.display());
         fs::write(file, original).unwrap();
     }
+}
+
+/// The record in a file of the shared directory as a newer Peat would write it: another format, its checksum right.
+fn of_format_9(original: &[u8]) -> Vec<u8> {
+    let place = |text: &[u8]| original.windows(text.len()).position(|window| window == text).unwrap();
+    let mut newer = original.to_vec();
+    newer[place(b"\"format\":1") + 9] = b'9';
+    let checksum = place(b"{\"checksum\":\"") + 13;
+    let body = [b"{", &newer[checksum + 66..]].concat();
+    let digits: String = Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
+    newer[checksum..checksum + 64].copy_from_slice(digits.as_bytes());
+    newer
 }
 
 #[test]

@@ -42,6 +42,21 @@ pub fn digest(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The bytes of a record in the store: an object that begins with the checksum of the rest. Made from
+/// docs/shared-store.md, not from the protocol's code.
+pub fn sealed(record: &str) -> Vec<u8> {
+    format!("{{\"checksum\":\"{}\",{}", digest(record.as_bytes()), &record[1..]).into_bytes()
+}
+
+/// The record without its checksum.
+pub fn unsealed(bytes: &[u8]) -> String {
+    let text = std::str::from_utf8(bytes).unwrap();
+    let (checksum, rest) = text.strip_prefix("{\"checksum\":\"").unwrap().split_once("\",").unwrap();
+    let record = format!("{{{rest}");
+    assert_eq!(checksum, digest(record.as_bytes()));
+    record
+}
+
 pub fn new_entry(name: &str, content: &[u8], run_id: &str) -> NewEntry<Bytes> {
     let description = Description {
         name: name.to_owned(),

@@ -71,7 +71,7 @@ pub(super) struct Head {
 
 /// Reads a head and the segments it names. An error says what is wrong.
 pub(super) fn read_head(bucket: &Bucket, namespace: &str, partition: &str, bytes: &[u8]) -> Result<Head, String> {
-    let head: Value = serde_json::from_slice(bytes).map_err(|error| format!("not JSON: {error}"))?;
+    let head = read_sealed(bytes)?;
     let number = |key: &str| head[key].as_u64().ok_or_else(|| format!("no number {key}"));
     if head["partition"].as_str() != Some(partition) {
         return Err("it belongs to another partition".to_owned());
@@ -109,6 +109,18 @@ pub(super) fn read_head(bucket: &Bucket, namespace: &str, partition: &str, bytes
         commits,
         versions,
     })
+}
+
+/// A record that begins with the checksum of its other members.
+pub(super) fn read_sealed(bytes: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("not text: {error}"))?;
+    let framed = text.strip_prefix("{\"checksum\":\"").and_then(|framed| framed.split_once("\","));
+    let (checksum, members) = framed.ok_or("it does not begin with a checksum")?;
+    let record = format!("{{{members}");
+    if super::digest_of(record.as_bytes()) != checksum {
+        return Err("it does not have its checksum".to_owned());
+    }
+    serde_json::from_str(&record).map_err(|error| format!("not JSON: {error}"))
 }
 
 /// The lease in a head or namespace root.

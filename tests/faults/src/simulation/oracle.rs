@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use peat_core::entry::ChangeSet;
 use peat_core::run::RunReport;
-use serde_json::Value;
 
 use super::bucket::{Bucket, Change, Condition};
 use super::index::{self, Head};
@@ -167,7 +166,7 @@ impl Oracle {
         if change.condition == Condition::Always {
             return Err("the namespace root was written without a condition".to_owned());
         }
-        let meta: Value = serde_json::from_slice(&after.bytes).map_err(|error| error.to_string())?;
+        let meta = index::read_sealed(&after.bytes)?;
         let epoch = meta["epoch"].as_u64().ok_or("no epoch")?;
         if epoch < self.meta_epoch || epoch > self.meta_epoch + 1 {
             return Err(format!("its epoch went from {} to {epoch}", self.meta_epoch));
