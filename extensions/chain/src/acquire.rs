@@ -10,15 +10,16 @@ use crate::limits::{
 };
 use crate::ports::{Holder, World};
 use crate::queue::Wait;
-use crate::refusal::{check_state, namespace_absent, sealed_error};
+use crate::refusal::{namespace_absent, sealed_error};
 use crate::root::{Address, Root, Snapshot};
 use crate::types::{AcquireRequest, Lease};
 
 impl<W: World> Chain<W> {
     /// Acquires the leases of `request` in its order; on failure those already acquired are released.
     ///
-    /// Two requests a warm, uncontended partition (the swap and, once for all, the conditional read of the namespace
-    /// root), one more when this machine has never used the store. Not cancel safe: dropped, a lease may remain until its time to live is over.
+    /// One request a warm, uncontended partition (the swap), and once for all the conditional read of the namespace root,
+    /// unless its clearance is deferred. Two more when this machine has never used the store. Not cancel safe: dropped, a
+    /// lease may remain until its time to live is over.
     pub async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>> {
         check_acquire(request)?;
         self.know_store(&request.namespace).await?;
@@ -35,14 +36,15 @@ impl<W: World> Chain<W> {
                     }
                 }
             }
-            // After the heads are ours: either this read sees a seal or a structural lease, or its owner's listing of the
-            // heads, made after it was written, sees our leases.
-            match self.structural_obstacle(&request.namespace).await {
-                Ok(Obstacle::Held(holder)) => {
+            if request.defers_clearance {
+                return Ok(leases);
+            }
+            match self.structural_holder(&request.namespace).await {
+                Ok(None) => return Ok(leases),
+                Ok(Some(holder)) => {
                     self.give_up(&request.namespace, &leases).await;
                     self.wait_for_structural(&request.namespace, holder, deadline_ms).await?;
                 }
-                Ok(_) => return Ok(leases),
                 Err(error) => {
                     self.give_up(&request.namespace, &leases).await;
                     return Err(error);
@@ -159,45 +161,12 @@ impl<W: World> Chain<W> {
     async fn wait_for_structural(&self, namespace: &str, holder: Box<LeaseRecord>, deadline_ms: u64) -> Result<()> {
         let address = Address::new(namespace, keys::STRUCTURAL);
         let mut wait = Wait::watching(deadline_ms, &self.world);
-        let mut obstacle = Obstacle::Held(holder);
-        while let Obstacle::Held(holder) = &obstacle {
+        let mut obstacle = Some(holder);
+        while let Some(holder) = &obstacle {
             wait.pause(self, address, Some(holder), None).await?;
-            obstacle = self.structural_obstacle(namespace).await?;
+            obstacle = self.structural_holder(namespace).await?;
         }
         Ok(())
-    }
-
-    /// The namespace root, or why the namespace may not be written. `Held` when a structural command of another process
-    /// is at work.
-    async fn structural_obstacle(&self, namespace: &str) -> Result<Obstacle> {
-        let address = Address::new(namespace, keys::STRUCTURAL);
-        let found = self.current_meta(namespace).await?;
-        if let Root::Meta(meta) = &found.root {
-            check_state(meta)?;
-        }
-        if found.root.lease().is_some_and(|lease| lease.holder == bounded_holder(self.world.current())) {
-            return Ok(Obstacle::None);
-        }
-        match self.obstacle(&found, None) {
-            Obstacle::Unknown => match self.read_root(address, None).await? {
-                Reading::Found(found) => Ok(self.obstacle(&found, None)),
-                _ => Err(namespace_absent(namespace)),
-            },
-            Obstacle::Next => Ok(Obstacle::None),
-            obstacle => Ok(obstacle),
-        }
-    }
-
-    /// The namespace root as it is now: one request, cheap when unchanged.
-    pub(crate) async fn current_meta(&self, namespace: &str) -> Result<Snapshot> {
-        let address = Address::new(namespace, keys::STRUCTURAL);
-        let cached = self.cached_root(address).await;
-        let etag = cached.as_ref().map(|cached| cached.etag.clone());
-        match (self.read_root(address, etag.as_deref()).await?, cached) {
-            (Reading::Found(found), _) => Ok(*found),
-            (Reading::NotModified, Some(cached)) => Ok(cached),
-            _ => Err(namespace_absent(namespace)),
-        }
     }
 
     /// What is written where nothing is yet: only in a namespace that was set up.
@@ -218,9 +187,14 @@ impl<W: World> Chain<W> {
         cached.split(|byte| *byte == b'\n').any(|nonce| nonce == lease.nonce.as_bytes())
     }
 
+    /// This process, as leases name it.
+    pub(crate) fn current_holder(&self) -> Holder {
+        bounded_holder(self.world.current())
+    }
+
     fn new_lease(&self, ttl_ms: u64) -> LeaseRecord {
         LeaseRecord {
-            holder: bounded_holder(self.world.current()),
+            holder: self.current_holder(),
             nonce: self.new_id(),
             ttl_ms,
             acquired_at_ms: self.world.now_ms(),

@@ -11,10 +11,10 @@ use crate::index::Segments;
 use crate::keys;
 use crate::known::Known;
 use crate::lease::{Obstacle, holds, lease_of, lease_snapshot};
-use crate::limits::{COMMIT_ATTEMPTS_MAX, COMMIT_ENTRIES_MAX, COMMITS_REMEMBERED};
+use crate::limits::{COMMIT_ATTEMPTS_MAX, COMMIT_ENTRIES_MAX};
 use crate::ports::{Blob, World};
 use crate::record::{EntryRecord, Place, Reason, Record, description_fault};
-use crate::refusal::{check_state, described, lease_gone, lease_lost, sealed_error};
+use crate::refusal::{described, lease_gone, lease_lost, sealed_error};
 use crate::root::{Address, Root, Snapshot};
 use crate::types::{Entry, NewEntry, PushRequest, Receipt, VersionReference};
 
@@ -44,6 +44,7 @@ impl<W: World> Chain<W> {
         let mut uploaded: Option<Uploaded> = None;
         let mut next: Option<Option<Next>> = None;
         let mut found = self.commit_base(address, request).await?;
+        let mut began_at: Option<u64> = None;
         for attempt in 0..COMMIT_ATTEMPTS_MAX {
             let Some(snapshot) = found else {
                 found = self.create_head(address, request).await?;
@@ -52,7 +53,8 @@ impl<W: World> Chain<W> {
             let Root::Head(base) = &snapshot.root else {
                 return Err(Error::input(request.partition.clone(), "the lease of a commit is the partition's own"));
             };
-            if let Some(done) = self.find_commit(address, &mut segments, base, request).await? {
+            let began_at = *began_at.get_or_insert(base.sequence);
+            if let Some(done) = self.find_commit(address, &mut segments, base, request, began_at).await? {
                 return self.finish_done(address, &mut segments, request, &snapshot, &done).await;
             }
             self.check_may_commit(address, request, &snapshot).await?;
@@ -93,14 +95,12 @@ impl<W: World> Chain<W> {
             return Ok(Some(Box::new(lease_snapshot(address, lease)?)));
         }
         self.know_store(address.namespace).await?;
-        // The seal is read after the head exists and before the commit, as with a lease.
+        // It is asked for after the head exists and before the commit, as with a lease.
         let found = match self.read_root(address, None).await? {
             Reading::Found(found) => Some(found),
             Reading::Absent | Reading::NotModified => self.create_head(address, request).await?,
         };
-        if let Root::Meta(meta) = &self.current_meta(address.namespace).await?.root {
-            check_state(meta)?;
-        }
+        self.clearance(address.namespace, &[]).await?;
         Ok(found)
     }
 
@@ -210,20 +210,22 @@ impl<W: World> Chain<W> {
         Ok(known.into_iter().next().flatten().and_then(|text| Known::parse(&text)))
     }
 
-    /// The commit, if it was done before. When its id may have been forgotten, its first entry tells.
+    /// The commit, if it was done before this call or (`began_at` is the first sequence it saw) by it. When its id may have
+    /// been forgotten, its first entry tells.
     async fn find_commit(
         &self,
         address: Address<'_>,
         segments: &mut Segments,
         head: &Head,
         request: &PushRequest<W::Blob>,
+        began_at: u64,
     ) -> Result<Option<CommitRecord>> {
         if let Some(commit) = head.commit(&request.commit_id) {
             return Ok(Some(commit.clone()));
         }
-        let Some(first) = request.append.first().filter(|_| head.commits.len() >= COMMITS_REMEMBERED) else {
-            return Ok(None);
-        };
+        let remembers_since = |sequence: u64| head.commits.first().is_none_or(|oldest| oldest.sequence <= sequence + 1);
+        let may_be_forgotten = !remembers_since(if request.may_be_repeated { 0 } else { began_at });
+        let Some(first) = request.append.first().filter(|_| may_be_forgotten) else { return Ok(None) };
         let records = self.records_of(address, segments, head, &first.description.name, false).await?;
         let same =
             records.values().filter_map(Record::entry).find(|entry| entry.to_entry().description == first.description);

@@ -68,6 +68,11 @@ impl<W: World> Chain<W> {
         if let Some(cached) = self.cached_root(address).await.filter(|cached| cached.etag == object.etag) {
             return Ok(Some(Snapshot { age: Some(age), ..cached }));
         }
+        self.fresh_root(address).await
+    }
+
+    /// The root as it is now, with its age.
+    pub(crate) async fn fresh_root(&self, address: Address<'_>) -> Result<Option<Snapshot>> {
         Ok(match self.read_root(address, None).await? {
             Reading::Found(found) => Some(*found),
             Reading::Absent | Reading::NotModified => None,

@@ -17,6 +17,7 @@ pub mod component;
 
 mod acquire;
 mod chain;
+mod clearance;
 mod commit;
 mod content;
 mod delta;

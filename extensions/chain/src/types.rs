@@ -108,6 +108,8 @@ pub struct AcquireRequest {
     pub ttl_ms: u64,
     /// How long to wait for others.
     pub wait_ms: u64,
+    /// The caller asks for the clearance of the leases itself, before it writes under them.
+    pub defers_clearance: bool,
 }
 
 /// Somebody who waits for a lease.
@@ -223,6 +225,8 @@ pub struct PushRequest<B> {
     pub lease: Option<Lease>,
     /// Identity of the commit.
     pub commit_id: String,
+    /// A commit with this id may have been pushed before.
+    pub may_be_repeated: bool,
     /// New versions, at most one of a name.
     pub append: Vec<NewEntry<B>>,
     /// Versions that leave the index.

@@ -8,8 +8,8 @@ mod support;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use peat_chain::memory::{Fault, Faults, Machine, Schedule, Store};
-use peat_chain::types::Receipt;
+use peat_chain::memory::{Bytes, Fault, Faults, Machine, Schedule, Store};
+use peat_chain::types::{Lease, PushRequest, Receipt};
 use peat_chain::{Chain, Error, ErrorKind};
 use support::*;
 
@@ -41,12 +41,16 @@ async fn commit_until_acknowledged(
     chain: &Chain<Machine>,
     commit: &str,
     name: &str,
-    locked: bool,
+    (locked, repeated): (bool, bool),
     told: &RefCell<Told>,
 ) {
     let content = commit.as_bytes().repeat(700);
-    for _ in 0..200 {
-        match attempt(chain, commit, name, &content, locked, told).await {
+    for tries in 0..200 {
+        let request = |lease| PushRequest {
+            may_be_repeated: repeated || tries > 0,
+            ..push_request(commit, vec![new_entry(name, &content, commit)], lease)
+        };
+        match attempt(chain, request, locked, told).await {
             Ok(receipt) => {
                 assert_eq!(receipt.entries.len(), 1);
                 let acknowledged = (name.to_owned(), receipt.entries[0].version);
@@ -67,15 +71,13 @@ async fn commit_until_acknowledged(
 
 async fn attempt(
     chain: &Chain<Machine>,
-    commit: &str,
-    name: &str,
-    content: &[u8],
+    request: impl Fn(Option<Lease>) -> PushRequest<Bytes>,
     locked: bool,
     told: &RefCell<Told>,
 ) -> Result<Receipt, Error> {
     let lease = if locked { Some(acquire(chain, 300_000).await?) } else { None };
     told.borrow_mut().epochs.extend(lease.as_ref().map(|lease| lease.epoch));
-    chain.push(&push_request(commit, vec![new_entry(name, content, commit)], lease)).await
+    chain.push(&request(lease)).await
 }
 
 /// Every acknowledged commit is in the index once, with its version and content; nothing else is there.
@@ -126,7 +128,7 @@ fn no_acknowledged_commit_is_lost_or_done_twice_whatever_the_store_does() {
                     for commit in 0..COMMITS {
                         let name = format!("name-{}", commit % 2);
                         let commit = format!("w{writer}-c{commit}");
-                        commit_until_acknowledged(&chain, &commit, &name, locked, told).await;
+                        commit_until_acknowledged(&chain, &commit, &name, (locked, false), told).await;
                     }
                 });
             }
@@ -154,7 +156,7 @@ fn a_writer_killed_between_any_two_requests_leaves_nothing_half_done_and_its_suc
             let task = schedule.add(async move {
                 for commit in 0..COMMITS {
                     let commit = format!("w{writer}-c{commit}");
-                    commit_until_acknowledged(&victims, &commit, "name", true, told).await;
+                    commit_until_acknowledged(&victims, &commit, "name", (true, false), told).await;
                 }
             });
             schedule.kill(task, store.chance() % 400);
@@ -166,7 +168,7 @@ fn a_writer_killed_between_any_two_requests_leaves_nothing_half_done_and_its_suc
                 victim.world().bury(writer + 1);
                 for commit in 0..COMMITS {
                     let commit = format!("w{writer}-c{commit}");
-                    commit_until_acknowledged(&heir, &commit, "name", true, told).await;
+                    commit_until_acknowledged(&heir, &commit, "name", (true, true), told).await;
                 }
             });
         }
@@ -206,7 +208,7 @@ fn a_commit_answers_the_same_receipt_when_it_is_repeated_even_after_many_others(
                 let append = vec![new_entry("other", b"1", "run-o")];
                 two.push(&push_request(&format!("{id}-{round}"), append, None)).await.unwrap();
             }
-            let again = one.push(&request).await.unwrap();
+            let again = one.push(&PushRequest { may_be_repeated: true, ..request }).await.unwrap();
             assert_eq!(again.entries, first.entries);
         }
         let page = pull(&machine(&store, 3)).await.unwrap();

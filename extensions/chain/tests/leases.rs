@@ -3,7 +3,6 @@
 mod support;
 
 use peat_chain::ErrorKind;
-use peat_chain::keys::STRUCTURAL;
 use peat_chain::memory::{Fault, Schedule};
 use peat_chain::meta::{Meta, State};
 use peat_chain::types::AcquireRequest;
@@ -222,31 +221,6 @@ fn an_acquisition_that_ended_without_any_answer_does_not_lock_the_machine_out() 
         store.set_faults(Faults::default());
         assert_eq!(acquire(&machine(&store, 2), 0).await.unwrap_err().kind, ErrorKind::Held, "it was applied");
         acquire(&chain, 0).await.unwrap();
-    });
-}
-
-#[test]
-fn the_structural_lock_waits_for_leases_and_keeps_new_ones_out() {
-    let store = store(12);
-    let (worker, keeper) = (machine(&store, 1), machine(&store, 2));
-    run(&store, async {
-        let lease = acquire(&worker, 0).await.unwrap();
-        let error = keeper.acquire_structural(NAMESPACE, TTL_MS, 1_000).await.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Held);
-        assert!(error.message.contains("host-1"), "{error}");
-        worker.release(NAMESPACE, &lease).await.unwrap();
-        let structural = keeper.acquire_structural(NAMESPACE, TTL_MS, 1_000).await.unwrap();
-        assert_eq!(structural.partition, STRUCTURAL);
-        let error = acquire(&worker, 1_000).await.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Held);
-        assert!(error.message.contains("host-2"), "{error}");
-        acquire(&keeper, 0).await.expect("its own commands may work under it");
-        let renewed = keeper.renew(NAMESPACE, &structural).await.unwrap();
-        keeper.release(NAMESPACE, &renewed).await.unwrap();
-        machine(&store, 3)
-            .acquire(&AcquireRequest { partitions: vec!["model--z".to_owned()], ..acquire_request(0) })
-            .await
-            .unwrap();
     });
 }
 

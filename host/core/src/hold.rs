@@ -100,6 +100,7 @@ pub async fn take(ports: &HoldPorts<'_>, wanted: &Wanted<'_>, interrupt: &Interr
                     partitions: vec![wanted.partition.clone()],
                     ttl: wanted.ttl,
                     wait: wanted.wait.saturating_sub(waited()),
+                    defers_clearance: false,
                 };
                 datastore.acquire(&request).await?.into_iter().next()
             }

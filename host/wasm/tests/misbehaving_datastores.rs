@@ -124,7 +124,7 @@ async fn the_largest_commit_of_a_run_reaches_the_datastore() {
         append: append.collect(),
         remove: Vec::new(),
     };
-    let request = PushRequest { changes, lease: None, release: true };
+    let request = PushRequest { changes, lease: None, release: true, may_be_repeated: false };
     // It came to answering: what it answers is of no use here.
     assert_malformed(datastore.push(&request).await, "0 for 10002 pushed entries");
 }
@@ -160,7 +160,12 @@ async fn one_that_promises_what_it_does_not_export_is_used_without_it() {
     let (datastore, warned) = open(&world, &lies).await;
     assert_eq!(datastore.features(), DatastoreFeatures::default());
     assert!(warned[0].contains("locks, hydration, maintenance, namespaces"), "{warned:?}");
-    let request = AcquireRequest { partitions: vec![partition()], ttl: Duration::from_secs(1), wait: Duration::ZERO };
+    let request = AcquireRequest {
+        partitions: vec![partition()],
+        ttl: Duration::from_secs(1),
+        wait: Duration::ZERO,
+        defers_clearance: false,
+    };
     match datastore.acquire(&request).await {
         Err(DatastoreError::Refused { kind: ErrorKind::Unsupported, .. }) => {}
         other => panic!("{other:?}"),
@@ -203,6 +208,6 @@ async fn a_receipt_for_something_else_confirms_nothing() {
         append: Vec::new(),
         remove: Vec::new(),
     };
-    let request = PushRequest { changes, lease: None, release: true };
+    let request = PushRequest { changes, lease: None, release: true, may_be_repeated: false };
     assert_malformed(datastore.push(&request).await, "1 for 0 pushed entries");
 }

@@ -88,7 +88,7 @@ const TTL: Duration = Duration::from_secs(60);
 
 impl Machine {
     async fn acquire(&self, of: &PartitionName, wait: Duration) -> Result<Lease, DatastoreError> {
-        let request = AcquireRequest { partitions: vec![of.clone()], ttl: TTL, wait };
+        let request = AcquireRequest { partitions: vec![of.clone()], ttl: TTL, wait, defers_clearance: false };
         Ok(self.datastore.acquire(&request).await?.remove(0))
     }
 
@@ -98,7 +98,7 @@ impl Machine {
         lease: Option<Lease>,
         release: bool,
     ) -> Result<PushReceipt, DatastoreError> {
-        self.datastore.push(&PushRequest { changes, lease, release }).await
+        self.datastore.push(&PushRequest { changes, lease, release, may_be_repeated: true }).await
     }
 
     /// As a run does it: lease, commit and release, where there are leases.
@@ -329,7 +329,12 @@ pub async fn epochs_grow(machines: &dyn Machines) {
 pub async fn several_leases_are_had_together_or_not_at_all(machines: &dyn Machines) {
     let (one, other) = (joined(machines).await, joined(machines).await);
     let partitions = vec![partition("model-a"), partition("model-b"), partition("model-c")];
-    let request = AcquireRequest { partitions: partitions.clone(), ttl: TTL, wait: Duration::ZERO };
+    let request = AcquireRequest {
+        partitions: partitions.clone(),
+        ttl: TTL,
+        wait: Duration::ZERO,
+        defers_clearance: false,
+    };
     let leases = one.datastore.acquire(&request).await.unwrap();
     assert_eq!(leases.iter().map(|lease| lease.partition.clone()).collect::<Vec<_>>(), partitions);
     for lease in &leases {
@@ -356,7 +361,12 @@ pub async fn of_many_who_wait_all_commit_and_none_is_lost(machines: &dyn Machine
 pub async fn a_lease_that_expired_is_taken_over_and_its_holder_cannot_commit(machines: &dyn Machines) {
     let (one, other) = (joined(machines).await, joined(machines).await);
     let of = partition("model-a");
-    let request = AcquireRequest { partitions: vec![of.clone()], ttl: Duration::from_secs(1), wait: Duration::ZERO };
+    let request = AcquireRequest {
+        partitions: vec![of.clone()],
+        ttl: Duration::from_secs(1),
+        wait: Duration::ZERO,
+        defers_clearance: false,
+    };
     let slept = one.datastore.acquire(&request).await.unwrap().remove(0);
     let taken = other.acquire(&of, Duration::from_secs(60)).await.unwrap();
     assert!(taken.epoch > slept.epoch);

@@ -95,6 +95,7 @@ pub fn acquire_request(namespace: &str, request: &ports::AcquireRequest) -> chai
         partitions: request.partitions.iter().map(ToString::to_string).collect(),
         ttl_ms: millis(request.ttl),
         wait_ms: millis(request.wait),
+        defers_clearance: request.defers_clearance,
     }
 }
 
@@ -174,6 +175,7 @@ pub fn push_request(namespace: &str, request: &ports::PushRequest) -> chain::Pus
         partition: request.changes.partition.to_string(),
         lease: request.lease.as_ref().map(chain_lease),
         commit_id: request.changes.commit_id.to_string(),
+        may_be_repeated: request.may_be_repeated,
         append: request.changes.append.iter().map(new).collect(),
         remove: request.changes.remove.iter().map(gone).collect(),
         release: request.release,

@@ -40,6 +40,7 @@ pub struct SharedState(Arc<Mutex<State>>);
 struct State {
     partitions: BTreeMap<PartitionName, Partition>,
     contents: BTreeMap<Digest, SharedContent>,
+    is_structurally_locked: bool,
     calls: Vec<&'static str>,
 }
 
@@ -95,6 +96,11 @@ impl SharedState {
         let found = state.partitions.entry(partition.clone()).or_default();
         found.epoch += 1;
         found.lease = Some(Held { nonce: "another-host".to_owned(), expires_ms: u64::MAX });
+    }
+
+    /// From now on somebody has, or has no more, the lease of the whole namespace.
+    pub fn lock_structurally(&self, locked: bool) {
+        self.lock().is_structurally_locked = locked;
     }
 
     /// Loses the bytes of a content, as a broken store would.
@@ -245,7 +251,8 @@ impl Datastore for MemoryDatastore {
             let mut leases = Vec::new();
             for partition in &request.partitions {
                 loop {
-                    if let Some(lease) = self.try_acquire(partition, request.ttl) {
+                    let is_kept_out = !request.defers_clearance && self.state.lock().is_structurally_locked;
+                    if !is_kept_out && let Some(lease) = self.try_acquire(partition, request.ttl) {
                         leases.push(lease);
                         break;
                     }
@@ -258,6 +265,14 @@ impl Datastore for MemoryDatastore {
             Ok(leases)
         };
         self.strike("acquire", work).await
+    }
+
+    async fn clearance(&self, leases: &[Lease]) -> Result<(), DatastoreError> {
+        let work = async {
+            let first = leases.first().map_or("structural", |lease| lease.partition.as_str());
+            if self.state.lock().is_structurally_locked { Err(refused(ErrorKind::Held, first)) } else { Ok(()) }
+        };
+        self.strike("clearance", work).await
     }
 
     async fn renew(&self, lease: &Lease) -> Result<Lease, DatastoreError> {

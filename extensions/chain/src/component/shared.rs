@@ -71,6 +71,7 @@ impl Shared {
             partition: request.partition,
             lease: request.lease.map(from_lease),
             commit_id: request.commit_id,
+            may_be_repeated: request.may_be_repeated,
             append: request.append.into_iter().map(from_new_entry).collect(),
             remove: request.remove.into_iter().map(from_reference).collect(),
             release: request.release,
@@ -91,9 +92,16 @@ impl Shared {
             partitions: request.partitions,
             ttl_ms: request.ttl_ms,
             wait_ms: request.wait_ms,
+            defers_clearance: request.defers_clearance,
         };
         let leases = self.chain.acquire(&request).await.map_err(to_host_error)?;
         Ok(leases.into_iter().map(to_lease).collect())
+    }
+
+    /// Whether under these leases may be written.
+    pub async fn clearance(&self, namespace: &str, leases: Vec<wit::Lease>) -> Result<()> {
+        let leases: Vec<_> = leases.into_iter().map(from_lease).collect();
+        self.chain.clearance(namespace, &leases).await.map_err(to_host_error)
     }
 
     /// The lease of the namespace.

@@ -79,13 +79,20 @@ pub fn push_request(commit_id: &str, append: Vec<NewEntry<Bytes>>, lease: Option
         release: lease.is_some(),
         lease,
         commit_id: commit_id.to_owned(),
+        may_be_repeated: false,
         append,
         remove: Vec::new(),
     }
 }
 
 pub fn acquire_request(wait_ms: u64) -> AcquireRequest {
-    AcquireRequest { namespace: NAMESPACE.to_owned(), partitions: vec![PARTITION.to_owned()], ttl_ms: TTL_MS, wait_ms }
+    AcquireRequest {
+        namespace: NAMESPACE.to_owned(),
+        partitions: vec![PARTITION.to_owned()],
+        ttl_ms: TTL_MS,
+        wait_ms,
+        defers_clearance: false,
+    }
 }
 
 pub async fn acquire(chain: &Chain<Machine>, wait_ms: u64) -> Result<Lease> {

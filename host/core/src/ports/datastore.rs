@@ -116,6 +116,8 @@ pub struct AcquireRequest {
     pub ttl: Duration,
     /// How long to wait for others.
     pub wait: Duration,
+    /// The caller asks for the [`Datastore::clearance`] of the leases before it pushes under them.
+    pub defers_clearance: bool,
 }
 
 /// What to bring to the local store.
@@ -186,6 +188,8 @@ pub struct PushRequest {
     pub lease: Option<Lease>,
     /// Give the lease up in the same write.
     pub release: bool,
+    /// A commit with this id may have been pushed before: false only the first time it leaves this machine.
+    pub may_be_repeated: bool,
 }
 
 /// A commit that is durable.
@@ -235,6 +239,10 @@ pub trait Datastore: Send + Sync {
 
     /// Acquires leases in order; on failure those already acquired are released.
     async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>, DatastoreError>;
+
+    /// Whether under these leases may be pushed: what [`Self::acquire`] leaves out when clearance is deferred. May be called
+    /// while a lease is renewed.
+    async fn clearance(&self, leases: &[Lease]) -> Result<(), DatastoreError>;
 
     /// Prolongs a lease. Not cancel safe: dropped, the lease's state is unknown.
     async fn renew(&self, lease: &Lease) -> Result<Lease, DatastoreError>;

@@ -30,7 +30,7 @@ pub(super) async fn commit(
             if let Some(source) = prepared.lease_lost {
                 return Err(RunError::LeaseLost { partition: changes.partition, commit: changes.commit_id, source });
             }
-            let request = PushRequest { changes, lease: held.lease.clone(), release: true };
+            let request = PushRequest { changes, lease: held.lease.clone(), release: true, may_be_repeated: false };
             let pushed = datastore.push(&request).await;
             let changes = request.changes;
             let receipt = match pushed {

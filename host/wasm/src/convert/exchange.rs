@@ -97,6 +97,7 @@ pub(crate) fn push_to_guest(
         partition: changes.partition.to_string(),
         lease: request.lease.as_ref().map(lease::to_guest),
         commit_id: changes.commit_id.to_string(),
+        may_be_repeated: request.may_be_repeated,
         append: append.collect::<wasmtime::Result<_>>()?,
         remove: changes.remove.iter().map(reference_to_guest).collect(),
         release: request.release,

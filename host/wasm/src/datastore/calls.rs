@@ -105,6 +105,7 @@ impl ComponentDatastore {
             partitions: partitions.iter().map(ToString::to_string).collect(),
             ttl_ms: millis(request.ttl),
             wait_ms: millis(request.wait),
+            defers_clearance: request.defers_clearance,
         };
         // The wait belongs to the caller; the deadline is for what the extension does beside waiting.
         let deadline = self.limits.datastore_deadline.saturating_add(request.wait);
@@ -114,6 +115,20 @@ impl ComponentDatastore {
                 |store, instance| Ok(locks(store, instance)?.func_acquire()),
                 move |_| Ok((parameters,)),
                 move |_, (answer,)| answered(answer, |leases| exchange::leases_from_guest(leases, &partitions)),
+            )
+            .await;
+        settled(called)
+    }
+
+    pub(super) async fn call_clearance(&self, held: &[Lease]) -> Result<(), DatastoreError> {
+        let parameters = (self.namespace.clone(), held.iter().map(lease::to_guest).collect());
+        let shortest = held.iter().map(|lease| lease.ttl).min().unwrap_or(self.limits.datastore_deadline);
+        let called = self
+            .call("clearance", self.within(shortest))
+            .run(
+                |store, instance| Ok(locks(store, instance)?.func_clearance()),
+                move |_| Ok(parameters),
+                |_, (answer,)| Ok(answer),
             )
             .await;
         settled(called)

@@ -69,6 +69,11 @@ impl Datastore for ProcessDatastore {
         Ok(leases.into_iter().map(convert::lease).collect())
     }
 
+    async fn clearance(&self, leases: &[Lease]) -> Outcome<()> {
+        let leases: Vec<_> = leases.iter().map(convert::chain_lease).collect();
+        answer(self.begin(async move |chain| chain.clearance(NAMESPACE, &leases).await)).await
+    }
+
     async fn renew(&self, lease: &Lease) -> Outcome<Lease> {
         let lease = convert::chain_lease(lease);
         answer(self.begin(async move |chain| chain.renew(NAMESPACE, &lease).await)).await.map(convert::lease)
