@@ -122,10 +122,10 @@ fn a_waiter_whose_ticket_has_one_changed_byte_is_not_shown_as_somebody_else() {
 /// The ticket that process 2 writes while it waits.
 fn waiting_ticket(store: &Store) -> (String, Vec<u8>) {
     use peat_chain::memory::Schedule;
-    let mut schedule = Schedule::new(store);
     let seen = std::cell::RefCell::new(None);
+    let mut schedule = Schedule::new(store);
     let waiter = machine(store, 2);
-    schedule.add(async {
+    schedule.add(async move {
         assert_eq!(acquire(&waiter, 3_000).await.unwrap_err().kind, ErrorKind::Held);
     });
     let (watcher, found) = (machine(store, 3), &seen);

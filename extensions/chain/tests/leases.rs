@@ -243,8 +243,8 @@ fn a_sealed_or_moved_namespace_takes_no_commits() {
             assert!(error.message.contains("moved to elsewhere"), "{error}");
         }
         store.tamper(meta_key, &good);
-        let head = String::from_utf8(store.peek(HEAD).unwrap()).unwrap();
-        store.tamper(HEAD, head.replacen("\"totals\"", "\"sealed\":\"elsewhere\",\"totals\"", 1).as_bytes());
+        let head = unsealed(&store.peek(HEAD).unwrap());
+        store.tamper(HEAD, &sealed(&head.replacen("\"totals\"", "\"sealed\":\"elsewhere\",\"totals\"", 1)));
         let error = acquire(&chain, 0).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Denied, "{error}");
     });
