@@ -103,12 +103,8 @@ pub async fn push_pending(
     let mut pushed = 0;
     for pending in ports.store.pending(Some(partition))? {
         let commit_id = pending.changes.commit_id.clone();
-        let request = PushRequest {
-            changes: pending.changes,
-            lease: held.lease.clone(),
-            release: false,
-            may_be_repeated: true,
-        };
+        let request =
+            PushRequest { changes: pending.changes, lease: held.lease.clone(), release: false, may_be_repeated: true };
         let receipt = ports.datastore.push(&request).await?;
         ports.store.confirm(&commit_id, partition, &receipt)?;
         held.lease = receipt.lease;

@@ -329,12 +329,8 @@ pub async fn epochs_grow(machines: &dyn Machines) {
 pub async fn several_leases_are_had_together_or_not_at_all(machines: &dyn Machines) {
     let (one, other) = (joined(machines).await, joined(machines).await);
     let partitions = vec![partition("model-a"), partition("model-b"), partition("model-c")];
-    let request = AcquireRequest {
-        partitions: partitions.clone(),
-        ttl: TTL,
-        wait: Duration::ZERO,
-        defers_clearance: false,
-    };
+    let request =
+        AcquireRequest { partitions: partitions.clone(), ttl: TTL, wait: Duration::ZERO, defers_clearance: false };
     let leases = one.datastore.acquire(&request).await.unwrap();
     assert_eq!(leases.iter().map(|lease| lease.partition.clone()).collect::<Vec<_>>(), partitions);
     for lease in &leases {
