@@ -102,6 +102,21 @@ fn an_import_that_nobody_granted_is_refused_by_name() {
 }
 
 #[test]
+fn a_grant_that_was_taken_back_is_missed_before_the_run() {
+    let scratch = Scratch::new();
+    let repository = scratch.machine().repository("r");
+    let before = repository.read("peat.yaml");
+    repository.install("example-text", &["--grant", "files:source=."]);
+    repository.peat(&["model", "create", "words", "--type", "@examples/text"]).ok();
+    let run = ["model", "method", "run", "words", "profile", "--input", "path=peat.yaml"];
+    repository.peat(&run).ok();
+    repository.write("peat.yaml", before);
+    repository.peat(&run).ended_with(7).says(&["@examples/text wants files", "--grant files:NAME=DIR"]);
+    let runs = repository.peat(&["run", "list", "--json"]).ok().json();
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 1, "{runs:#}");
+}
+
+#[test]
 fn an_extension_is_known_by_its_bytes() {
     let scratch = Scratch::new();
     let machine = scratch.machine();

@@ -17,7 +17,7 @@ use peat_store::{FileLocks, ProcessIdentity, SqliteStore, StoreSettings, SystemC
 
 use super::components::{Components, DatastoreParts};
 use super::datastore::{DatastoreChoice, open_directory, resolve_settings};
-use super::{Catalogue, Context, Extensions, Home, Installed, Provider, Repository, signals};
+use super::{Catalogue, Context, Extensions, Home, Installed, Provider, Repository, lacking, signals};
 use crate::failure::Failure;
 use crate::rendering::ProgressDisplay;
 use crate::shell::ShellExecutor;
@@ -130,6 +130,12 @@ impl Session {
     }
 
     fn extension_executor(&self, installed: &Installed) -> Result<Arc<dyn MethodExecutor>, Failure> {
+        // Grants can be taken back by hand, in peat.yaml.
+        let grants = self.repository.grants(&installed.metadata.name);
+        let file = installed.locked.source.as_deref().unwrap_or("FILE");
+        if let Some(failure) = lacking(&installed.metadata, &grants, file) {
+            return Err(failure);
+        }
         let (spool, observer) = (self.store.clone(), self.observer.clone());
         self.components.executor(installed, &self.repository, spool, observer)
     }

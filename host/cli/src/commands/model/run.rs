@@ -64,8 +64,8 @@ async fn execute(
     request: RunRequest,
     interrupt: Interrupt,
 ) -> Result<RunReport, Failure> {
-    let datastore = session.datastore().await?;
     let executor = session.executor(&entry.provider)?;
+    let datastore = session.datastore().await?;
     let ports = session.run_ports(datastore, &*executor);
     Ok(Box::pin(run_method(&ports, request, &interrupt)).await?)
 }
