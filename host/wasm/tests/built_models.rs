@@ -222,24 +222,3 @@ async fn a_compiled_extension_runs_after_its_file_is_gone_and_a_new_one_does_not
     let ran = World::new().execute(source, world.binding(), &nothing).await;
     assert!(matches!(extension_error(&ran), ExtensionError::Missing { .. }), "{:?}", ran.result);
 }
-
-/// Not a promise, a figure: printed with `--nocapture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cached_run_is_fast() {
-    let world = World::new();
-    let source = world.install(&built_guest("test-empty.wasm"));
-    let nothing = invocation("nothing", json!({}), LONG);
-    let timed = async |world: &World, what: &str| {
-        let begun = Instant::now();
-        world.execute(source.clone(), world.binding(), &nothing).await.result.unwrap();
-        println!("{what}: {:?}", begun.elapsed());
-        begun.elapsed()
-    };
-    timed(&world, "engine, compile, keep, run").await;
-    timed(&world, "run").await;
-    let again =
-        World { directory: tempfile::tempdir().unwrap(), host: World::host(world.directory.path(), Limits::default()) };
-    timed(&again, "engine, load, run").await;
-    let warm = timed(&again, "run").await;
-    assert!(warm < Duration::from_millis(500), "a run of nothing took {warm:?}");
-}

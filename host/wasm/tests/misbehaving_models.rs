@@ -266,20 +266,21 @@ async fn a_busy_guest_starves_nobody_on_its_thread() {
     let guest = model("", "(loop (br 0)) (call $ok)");
     // Compiled before time is taken.
     world.run(&guest, Duration::from_millis(1)).await;
-    let begun = Instant::now();
-    let renewals = async {
-        let mut latest = Instant::now();
-        let mut longest = Duration::ZERO;
-        while begun.elapsed() < Duration::from_millis(800) {
+    let turns = std::cell::Cell::new(0);
+    let others = async {
+        loop {
             tokio::time::sleep(Duration::from_millis(5)).await;
-            longest = longest.max(latest.elapsed());
-            latest = Instant::now();
+            turns.set(turns.get() + 1);
         }
-        longest
     };
-    let (ran, longest) = tokio::join!(world.run(&guest, Duration::from_secs(1)), renewals);
-    assert!(matches!(ran.result, Err(MethodError::Extension(ExtensionError::Deadline { .. }))));
-    assert!(longest < Duration::from_millis(250), "another task waited for {longest:?}");
+    tokio::select! {
+        ran = world.run(&guest, Duration::from_secs(2)) => {
+            assert!(matches!(ran.result, Err(MethodError::Extension(ExtensionError::Deadline { .. }))));
+        }
+        () = others => unreachable!("it has no end"),
+    }
+    // A guest that kept its thread would leave them one turn. Their number is the machine's: hundreds on an idle one.
+    assert!(turns.get() >= 10, "others had {} turns within 2 s", turns.get());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
