@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::{guests, process, workspace};
+use crate::{guests, peat, workspace};
 use measure::Figure;
 use subject::Subject;
 
@@ -29,11 +29,7 @@ const COMPILING_RUNS: usize = 10;
 pub(crate) fn run() -> Result<ExitCode> {
     let built = guests::build(&guests::Options::default())?;
     println!("Building peat (release)");
-    process::run(
-        process::cargo()
-            .args(["build", "--release", "--locked", "--package", "peat-cli"])
-            .current_dir(workspace::root()),
-    )?;
+    let peat = peat::build(peat::Build::Release)?;
     let scratch = workspace::target().join("bench");
     if scratch.exists() {
         std::fs::remove_dir_all(&scratch)?;
@@ -43,10 +39,10 @@ pub(crate) fn run() -> Result<ExitCode> {
         guest.map(|guest| guest.path.clone()).with_context(|| format!("no component {name} was built"))
     };
 
-    let empty = Subject::new(&scratch.join("empty"))?;
-    let many = Subject::new(&scratch.join("many"))?;
+    let empty = Subject::new(&peat, &scratch.join("empty"))?;
+    let many = Subject::new(&peat, &scratch.join("many"))?;
     many.install_copies(&component("example-text")?, EXTENSIONS)?;
-    let method = Subject::new(&scratch.join("method"))?;
+    let method = Subject::new(&peat, &scratch.join("method"))?;
     method.install(&component("test-empty")?)?;
     method.peat(&["model", "create", "subject", "--type", "@test/empty"])?;
     let run = ["model", "method", "run", "subject", "nothing"];

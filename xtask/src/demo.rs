@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{guests, process, workspace};
+use crate::{guests, peat, workspace};
 use machine::Machine;
 
 /// The extensions of the demo, by the names of their crates.
@@ -31,12 +31,11 @@ pub(crate) fn run() -> Result<ExitCode> {
     say("Building the extensions (WebAssembly components)");
     let components = components(&guests::build(&guests::Options::default())?)?;
     say("Building peat");
-    process::run(process::cargo().args(["build", "--locked", "--package", "peat-cli"]).current_dir(workspace::root()))?;
+    let peat = peat::build(peat::Build::Development)?;
     let built = started.elapsed();
 
     let scratch = workspace::target().join("demo");
     files::remove(&scratch)?;
-    let peat = workspace::target().join("debug/peat");
     let first = Machine::new("first machine", &peat, &scratch.join("first"))?;
     files::copy_tree(&workspace::root().join("examples/repository"), first.checkout())?;
     on_the_embedded_datastore(&first, &components)?;

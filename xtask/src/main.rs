@@ -5,6 +5,7 @@
 mod bench;
 mod demo;
 mod guests;
+mod peat;
 mod process;
 mod simulate;
 mod test;

@@ -14,7 +14,24 @@ pub(crate) fn shown(command: &Command) -> String {
 /// The cargo that runs this command, or the one on the search path. Asked for when it is needed: the toolchain that
 /// compiled this program may be gone.
 pub(crate) fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    tool(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// A program that may run cargo. It does not see what cargo told *this* program about its package: build scripts that look
+/// at such variables (the one of `ring` does) would run again, and all that depends on them be compiled again, after every
+/// change between `cargo build` and `cargo xtask`.
+pub(crate) fn tool(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let of_this_package = |name: &str| {
+            ["CARGO_PKG_", "CARGO_BIN_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix))
+                || ["CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"].contains(&name)
+        };
+        if name.to_str().is_some_and(of_this_package) {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Runs to the end with this terminal. An exit code other than 0 is an error that names the command.

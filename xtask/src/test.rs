@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::{demo, guests, process, workspace};
+use crate::{demo, guests, peat, process, workspace};
 use check::Report;
 use count::Count;
 use tools::Tool;
@@ -28,7 +28,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     report.check("lints", || {
         process::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
     });
-    report.check("the peat binary", || process::run(&mut cargo(&["build", "--locked", "--package", "peat-cli"])));
+    report.check("the peat binary", || peat::build(peat::Build::Development).map(drop));
     report.check("the main job (cargo xtask demo)", || demo::run().map(drop));
     report.tests("tests", || match nextest.finish() {
         Ok(program) => nextest_run(&program),
@@ -84,7 +84,7 @@ fn nextest_run(program: &std::path::Path) -> Result<Count> {
     if results.exists() {
         std::fs::remove_file(&results)?;
     }
-    let mut command = Command::new(program);
+    let mut command = process::tool(program);
     command.args(["nextest", "run", "--workspace", "--locked"]).current_dir(workspace::root());
     let status = command.status().with_context(|| format!("cannot start `{}`", process::shown(&command)))?;
     let text = std::fs::read_to_string(&results).context("the tests did not build or did not start")?;

@@ -64,7 +64,7 @@ impl Default for Scratch {
 /// The binary under test.
 pub fn peat_binary() -> PathBuf {
     let binary = build_directory().join("debug/peat");
-    assert!(binary.is_file(), "{} is missing; run `cargo build --package peat-cli`", binary.display());
+    assert!(binary.is_file(), "{} is missing; run `cargo build --workspace --bin peat`", binary.display());
     binary
 }
 

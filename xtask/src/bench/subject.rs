@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::section;
-use crate::{process, workspace};
+use crate::process;
 
 /// Components given to one `peat extension add`: a command line has its limits.
 const ADDED_AT_ONCE: usize = 26;
@@ -22,10 +22,10 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// A new repository below `directory`.
-    pub(super) fn new(directory: &Path) -> Result<Self> {
+    /// A new repository below `directory`, worked on with the binary `peat`.
+    pub(super) fn new(peat: &Path, directory: &Path) -> Result<Self> {
         let subject = Self {
-            peat: workspace::target().join("release/peat"),
+            peat: peat.to_owned(),
             home: directory.join("home"),
             cache: directory.join("cache"),
             checkout: directory.join("checkout"),

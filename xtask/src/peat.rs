@@ -1,0 +1,32 @@
+//! Building the binary.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::{process, workspace};
+
+/// For development, or as it is shipped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Build {
+    /// What tests and the demo run.
+    Development,
+    /// What is measured.
+    Release,
+}
+
+/// Builds `peat` and answers where it lies. The features of its dependencies are those of the whole workspace, as they are
+/// for tests and lints: for one package alone Cargo would compile Wasmtime once more.
+pub(crate) fn build(build: Build) -> Result<PathBuf> {
+    let mut command = process::cargo();
+    command.args(["build", "--locked", "--workspace", "--bin", "peat"]).current_dir(workspace::root());
+    let directory = match build {
+        Build::Development => "debug",
+        Build::Release => {
+            command.arg("--release");
+            "release"
+        }
+    };
+    process::run(&mut command)?;
+    Ok(workspace::target().join(directory).join("peat"))
+}
