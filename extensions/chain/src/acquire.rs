@@ -1,5 +1,7 @@
 //! Acquiring leases: what is free or given up is taken by a compare-and-swap, what is held is waited for.
 
+use futures::future::join;
+
 use crate::chain::{Chain, Reading, Swap};
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::LeaseRecord;
@@ -9,10 +11,10 @@ use crate::limits::{
     ACQUIRE_PARTITIONS_MAX, HOLDER_TEXT_CHARACTERS, LEASE_TTL_MS_MAX, LEASE_TTL_MS_MIN, UNKNOWN_ATTEMPTS_MAX,
 };
 use crate::ports::{Holder, World};
-use crate::queue::Wait;
 use crate::refusal::{namespace_absent, sealed_error};
 use crate::root::{Address, Root, Snapshot};
 use crate::types::{AcquireRequest, Lease};
+use crate::wait::Wait;
 
 impl<W: World> Chain<W> {
     /// Acquires the leases of `request` in its order; on failure those already acquired are released.
@@ -26,10 +28,14 @@ impl<W: World> Chain<W> {
         let deadline_ms = self.world.elapsed_ms().saturating_add(request.wait_ms);
         loop {
             let mut leases: Vec<Lease> = Vec::new();
+            let mut tickets: Vec<(Address<'_>, String)> = Vec::new();
             for partition in &request.partitions {
                 let address = Address::new(&request.namespace, partition);
                 match self.acquire_root(address, request.ttl_ms, deadline_ms).await {
-                    Ok(lease) => leases.push(lease),
+                    Ok((lease, ticket)) => {
+                        leases.push(lease);
+                        tickets.extend(ticket.map(|ticket| (address, ticket)));
+                    }
                     Err(error) => {
                         self.give_up(&request.namespace, &leases).await;
                         return Err(error);
@@ -39,7 +45,12 @@ impl<W: World> Chain<W> {
             if request.defers_clearance {
                 return Ok(leases);
             }
-            match self.structural_holder(&request.namespace).await {
+            let leave = async {
+                for (address, ticket) in &tickets {
+                    self.delete_tickets(*address, [ticket.as_str()]).await;
+                }
+            };
+            match join(self.structural_holder(&request.namespace), leave).await.0 {
                 Ok(None) => return Ok(leases),
                 Ok(Some(holder)) => {
                     self.give_up(&request.namespace, &leases).await;
@@ -53,12 +64,19 @@ impl<W: World> Chain<W> {
         }
     }
 
-    /// Waits for and takes the lease of one root.
-    pub(crate) async fn acquire_root(&self, address: Address<'_>, ttl_ms: u64, deadline_ms: u64) -> Result<Lease> {
+    /// Waits for and takes the lease of one root. Answers the ticket it waited with too: it is still in the queue.
+    pub(crate) async fn acquire_root(
+        &self,
+        address: Address<'_>,
+        ttl_ms: u64,
+        deadline_ms: u64,
+    ) -> Result<(Lease, Option<String>)> {
         let mut wait = Wait::new(deadline_ms, &self.world);
         let mut tried: Vec<String> = Vec::new();
         let outcome = self.take_when_free(address, ttl_ms, &mut wait, &mut tried).await;
-        wait.leave(self, address).await;
+        if outcome.is_err() {
+            self.delete_tickets(address, wait.ticket()).await;
+        }
         if let Err(error) = &outcome
             && error.is_unavailable()
             && !tried.is_empty()
@@ -66,7 +84,7 @@ impl<W: World> Chain<W> {
             // A swap of ours may still be applied: the next attempt of this machine must know its nonce.
             let _ = self.world.cache(&abandoned_key(address), tried.join("\n").as_bytes()).await;
         }
-        outcome
+        outcome.map(|lease| (lease, wait.ticket().map(str::to_owned)))
     }
 
     async fn take_when_free(
@@ -77,14 +95,21 @@ impl<W: World> Chain<W> {
         tried: &mut Vec<String>,
     ) -> Result<Lease> {
         let mut seen = self.cached_root(address).await.map(Box::new);
-        let mut known = seen.is_some();
+        let mut known = seen.is_some() && !self.is_contended(address).await;
         let mut failures = 0;
         loop {
             if !known {
-                seen = match self.read_root(address, None).await? {
+                let asked_ms = self.world.elapsed_ms();
+                let etag = seen.as_ref().map(|seen| seen.etag.clone());
+                seen = match self.read_root(address, etag.as_deref()).await? {
                     Reading::Found(found) => Some(found),
-                    Reading::Absent | Reading::NotModified => None,
+                    Reading::Absent => None,
+                    Reading::NotModified => {
+                        self.note_contended(address, false).await;
+                        seen
+                    }
                 };
+                wait.saw(asked_ms, self.world.elapsed_ms(), seen.as_deref());
                 known = true;
             }
             let (root, etag) = match &seen {
@@ -97,7 +122,7 @@ impl<W: World> Chain<W> {
                     match self.obstacle(found, wait.ticket()) {
                         Obstacle::None => {}
                         Obstacle::Unknown => {
-                            known = false;
+                            (seen, known) = (None, false);
                             continue;
                         }
                         Obstacle::Held(holder) if self.is_abandoned(address, &holder).await => {}
@@ -123,13 +148,19 @@ impl<W: World> Chain<W> {
             if failures > 4 * UNKNOWN_ATTEMPTS_MAX && self.world.elapsed_ms() >= wait.deadline_ms() {
                 return Err(self.contended(address));
             }
-            let lease = self.new_lease(ttl_ms);
+            let lease = self.new_lease(ttl_ms, wait.ticket());
             tried.push(lease.nonce.clone());
             let mut root = root;
             root.lease_to(lease);
+            let was_cached = seen.as_ref().is_some_and(|seen| seen.age.is_none());
             match self.swap(address, root, etag.as_deref()).await? {
                 Swap::Done(done) => return Ok(lease_of(address.partition, &done)),
-                Swap::Changed(current) => seen = current,
+                Swap::Changed(current) => {
+                    if was_cached {
+                        self.note_contended(address, true).await;
+                    }
+                    seen = current;
+                }
             }
         }
     }
@@ -142,12 +173,15 @@ impl<W: World> Chain<W> {
         wait: &mut Wait,
         holder: Option<&LeaseRecord>,
     ) -> Result<Option<Box<Snapshot>>> {
-        wait.pause(self, address, holder, found.age).await?;
-        Ok(match self.read_root(address, Some(&found.etag)).await? {
+        wait.pause(self, address, holder, Some(found)).await?;
+        let asked_ms = self.world.elapsed_ms();
+        let current = match self.read_root(address, Some(&found.etag)).await? {
             Reading::NotModified => Some(Box::new(found.clone())),
             Reading::Found(found) => Some(found),
             Reading::Absent => None,
-        })
+        };
+        wait.saw(asked_ms, self.world.elapsed_ms(), current.as_deref());
+        Ok(current)
     }
 
     /// Releases what was acquired so far; what fails is left to its time to live.
@@ -181,6 +215,16 @@ impl<W: World> Chain<W> {
         Ok(Root::Head(crate::head::Head::new(address.partition, self.new_id())))
     }
 
+    /// Others write here between our own acquisitions: then it is cheaper to ask what is there before the swap than to
+    /// have it refused.
+    async fn is_contended(&self, address: Address<'_>) -> bool {
+        matches!(self.world.cached(&contended_key(address)).await, Ok(Some(noted)) if !noted.is_empty())
+    }
+
+    async fn note_contended(&self, address: Address<'_>, contended: bool) {
+        let _ = self.world.cache(&contended_key(address), if contended { b"1" } else { b"" }).await;
+    }
+
     /// An earlier acquisition of this machine wrote it without getting an answer; nobody works under it.
     async fn is_abandoned(&self, address: Address<'_>, lease: &LeaseRecord) -> bool {
         let cached = self.world.cached(&abandoned_key(address)).await.ok().flatten().unwrap_or_default();
@@ -192,13 +236,14 @@ impl<W: World> Chain<W> {
         bounded_holder(self.world.current())
     }
 
-    fn new_lease(&self, ttl_ms: u64) -> LeaseRecord {
+    fn new_lease(&self, ttl_ms: u64, ticket: Option<&str>) -> LeaseRecord {
         LeaseRecord {
             holder: self.current_holder(),
             nonce: self.new_id(),
             ttl_ms,
             acquired_at_ms: self.world.now_ms(),
             beat: 0,
+            ticket: ticket.map(str::to_owned),
         }
     }
 
@@ -210,6 +255,10 @@ impl<W: World> Chain<W> {
 
 fn abandoned_key(address: Address<'_>) -> String {
     format!("abandoned/{}", address.key())
+}
+
+fn contended_key(address: Address<'_>) -> String {
+    format!("contended/{}", address.key())
 }
 
 fn bounded_holder(holder: Holder) -> Holder {

@@ -5,11 +5,13 @@
 //! for or fenced. It does not matter how long afterwards they look, as long as it is before they commit: a caller may do
 //! it beside other work.
 
+use futures::future::join;
+
 use crate::chain::{Chain, Reading, Swap};
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::LeaseRecord;
 use crate::keys;
-use crate::lease::Obstacle;
+use crate::lease::{Obstacle, checked_address, lease_snapshot};
 use crate::limits::UNKNOWN_ATTEMPTS_MAX;
 use crate::ports::World;
 use crate::refusal::{check_state, described, namespace_absent};
@@ -18,12 +20,23 @@ use crate::types::Lease;
 
 impl<W: World> Chain<W> {
     /// What [`Self::acquire`] leaves out when its clearance is deferred: `denied` when the namespace is sealed or moved,
-    /// `held` when another process has its structural lease. One conditional read of the namespace root. The leases stay
-    /// as they are. Cancel safe.
+    /// `held` when another process has its structural lease. One conditional read of the namespace root; beside it one look
+    /// at the queue of each lease, which a release that follows soon need not do again. The leases stay as they are.
+    /// Cancel safe.
     pub async fn clearance(&self, namespace: &str, leases: &[Lease]) -> Result<()> {
         keys::check_namespace(namespace)?;
-        leases.iter().try_for_each(|lease| keys::check_partition(&lease.partition))?;
-        match self.structural_holder(namespace).await? {
+        let held = leases.iter().map(|lease| {
+            let address = checked_address(namespace, &lease.partition)?;
+            Ok((address, lease_snapshot(address, lease)?.root))
+        });
+        let held = held.collect::<Result<Vec<_>>>()?;
+        let glances = held.iter().map(|(address, root)| async move {
+            self.glance(*address, root).await;
+            Ok(())
+        });
+        let (holder, glanced) = join(self.structural_holder(namespace), self.all(glances.collect())).await;
+        glanced?;
+        match holder? {
             None => Ok(()),
             Some(lease) => {
                 let message = format!(

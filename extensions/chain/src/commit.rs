@@ -4,6 +4,8 @@
 //! An unanswered swap is looked for in the head: by its nonce, and when others have written since, by the commit's id.
 //! Whoever loses a race rebases: version numbers, caps and removals are computed anew against the head that won.
 
+use futures::future::join;
+
 use crate::chain::{Chain, Reading, Swap};
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::{CommitRecord, Head, Next};
@@ -35,7 +37,7 @@ struct Uploaded {
 
 impl<W: World> Chain<W> {
     /// Commits to one partition, all or nothing. With a lease: one request for the swap, one for the queue when it is
-    /// released, one a pack or large object, and the segments that must be read or written. Repeating it with the same
+    /// released and was not looked at a moment ago, one a pack or large object, and the segments that must be read or written. Repeating it with the same
     /// commit id is harmless. Not cancel safe: dropped, it may or may not have been applied; repeat it to know.
     pub async fn push(&self, request: &PushRequest<W::Blob>) -> Result<Receipt> {
         check_push(request)?;
@@ -58,13 +60,20 @@ impl<W: World> Chain<W> {
                 return self.finish_done(address, &mut segments, request, &snapshot, &done).await;
             }
             self.check_may_commit(address, request, &snapshot).await?;
-            if uploaded.as_ref().is_none_or(|uploaded| uploaded.sweeps != base.sweeps) {
-                let places = self.upload(address, &request.append).await?;
-                uploaded = Some(Uploaded { sweeps: base.sweeps, places });
-            }
-            if request.release && next.is_none() {
-                next = Some(self.next_waiter(address).await);
-            }
+            let upload = async {
+                if uploaded.as_ref().is_none_or(|uploaded| uploaded.sweeps != base.sweeps) {
+                    let places = self.upload(address, &request.append).await?;
+                    uploaded = Some(Uploaded { sweeps: base.sweeps, places });
+                }
+                Ok(())
+            };
+            let queue = async {
+                if request.release && next.is_none() {
+                    next = Some(self.next_waiter(address, &snapshot.root).await);
+                }
+            };
+            let (upload, ()) = join(upload, queue).await;
+            upload?;
             let places = uploaded.as_ref().map(|uploaded| uploaded.places.as_slice()).unwrap_or_default();
             let mut applied = self.apply(address, &mut segments, base, request, places).await?;
             settle_lease(&mut applied.head, request, next.clone().flatten());

@@ -15,7 +15,7 @@ use crate::pull::{Fill, unique};
 use crate::record::{EntryRecord, Place, Record};
 use crate::root::Address;
 use crate::spill::{merge, segment_of};
-use crate::types::{DeltaMode, PartitionDelta, PulledEntry, VersionReference, Wanted};
+use crate::types::{DeltaMode, Depth, PartitionDelta, PulledEntry, VersionReference, Wanted};
 
 /// Where a partition's news goes on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ impl<W: World> Chain<W> {
         version: &Known,
         known: Option<&Known>,
         within: Option<Position>,
-        with_content: bool,
+        depth: Depth,
         fill: &mut Fill,
     ) -> Result<(PartitionDelta<W::Blob>, Option<Position>)> {
         let resumed = within.filter(|within| within.partition == address.partition && within.etag == version.etag);
@@ -58,6 +58,7 @@ impl<W: World> Chain<W> {
                 Position { partition, etag, since, unit: 0, offset: 0 }
             }
         };
+        let with_content = depth == Depth::Content;
         let mut told: Vec<Record> = Vec::new();
         let mut segments = Segments::default();
         let overlay = self.overlay(address, &mut segments, head, position.since).await?;

@@ -71,6 +71,9 @@ pub struct LeaseRecord {
     pub acquired_at_ms: u64,
     /// Counts the renewals.
     pub beat: u64,
+    /// The ticket its holder waited with, which is in the queue no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
 }
 
 /// Whose turn it is after a release.
@@ -216,7 +219,8 @@ impl LeaseRecord {
     pub fn fault(&self) -> Option<String> {
         let texts = [&self.holder.host, &self.holder.boot_id, &self.holder.pid_namespace, &self.holder.command];
         let oversized = texts.iter().any(|text| text.chars().count() > HOLDER_TEXT_CHARACTERS);
-        (oversized || self.nonce.is_empty() || self.nonce.len() > IDENTITY_BYTES_MAX)
+        let bad_ticket = self.ticket.as_ref().is_some_and(|ticket| !keys::is_identity(ticket));
+        (oversized || bad_ticket || self.nonce.is_empty() || self.nonce.len() > IDENTITY_BYTES_MAX)
             .then(|| "its lease is not valid".to_owned())
     }
 }

@@ -39,7 +39,7 @@ impl<W: World> Chain<W> {
         let address = Address::new(namespace, partition);
         let Some(found) = self.listed_root(address, object, store_time_ms).await? else { return Ok(None) };
         let Some(lease) = found.root.lease() else { return Ok(None) };
-        let queue = self.waiters(address).await;
+        let queue = self.waiters(address, &found.root).await;
         Ok(Some(LeaseStatus {
             partition: partition.to_owned(),
             epoch: found.root.epoch(),

@@ -37,10 +37,11 @@ impl<W: World> Chain<W> {
         Ok(lease_of(&lease.partition, &renewed))
     }
 
-    /// Gives a lease up without a commit, in favour of the oldest waiter. Two requests.
+    /// Gives a lease up without a commit, in favour of the oldest waiter. Two requests, or one when the queue was looked at
+    /// a moment ago.
     pub async fn release(&self, namespace: &str, lease: &Lease) -> Result<()> {
         let address = Address::new(namespace, &lease.partition);
-        let next = self.next_waiter(address).await;
+        let next = self.next_waiter(address, &lease_snapshot(address, lease)?.root).await;
         self.change_leased(namespace, lease, |root| root.free(next.clone())).await.map(drop)
     }
 

@@ -39,6 +39,7 @@ mod segment;
 mod setup;
 mod spill;
 mod structural;
+mod wait;
 
 pub use chain::Chain;
 pub use error::{Error, ErrorKind, Result};

@@ -7,9 +7,10 @@ pub const FORMAT: u32 = 1;
 /// Largest head in bytes: read and written whole by every acquire and commit, so it must stay one cheap request.
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// Bytes of a head above which `recent` moves into a segment. What is left below [`HEAD_BYTES_MAX`] is for the lease and
-/// the next waiter, which are written without a commit.
-pub const HEAD_SPILL_BYTES: usize = 56 * 1024;
+/// Bytes of a head above which `recent` moves into a segment. A writer whose head is outdated sends it three times (an
+/// acquisition that is refused, one that is not, a commit): together less than 128 KiB. What is left below
+/// [`HEAD_BYTES_MAX`] is for the lease and the next waiter, which are written without a commit.
+pub const HEAD_SPILL_BYTES: usize = 40 * 1024;
 
 /// Largest `_meta.json` or `peat.json` in bytes.
 pub const META_BYTES_MAX: usize = 16 * 1024;
@@ -52,7 +53,7 @@ pub const SEGMENT_RECORDS_TARGET: usize = 512;
 pub const SEGMENT_SPLIT_FACTOR: usize = 2;
 
 /// Bytes that the references to sorted segments may take in a head; beyond, all are rewritten with a larger target.
-pub const REFERENCES_BYTES_MAX: usize = 32 * 1024;
+pub const REFERENCES_BYTES_MAX: usize = 24 * 1024;
 
 /// Uncompressed bytes of a sorted segment, above which it is split however few records it has.
 pub const SEGMENT_BYTES_TARGET_MAX: usize = 4 * 1024 * 1024;
@@ -102,17 +103,29 @@ pub const LEASE_TTL_MS_MAX: u64 = 60 * 60 * 1000;
 /// Partitions of one acquisition: their states together stay below the 16 MiB that one call may answer.
 pub const ACQUIRE_PARTITIONS_MAX: usize = 200;
 
-/// First pause of a waiter in milliseconds; grows by half each time.
-pub const POLL_MS_FIRST: u64 = 50;
+/// Shortest pause of a waiter in milliseconds: a store that answers at once is not asked more often.
+pub const POLL_MS_MIN: u64 = 20;
 
 /// Longest pause of a waiter in milliseconds: bounds what a handover costs in time.
 pub const POLL_MS_MAX: u64 = 1_000;
+
+/// Whoever is next in the queue asks again after so many halves of a round trip: with the question and the swap that
+/// follow, a handover takes less than five round trips.
+pub const POLL_HALF_ROUND_TRIPS: u64 = 3;
+
+/// A pause is at least one part in so many of the time in which nothing has changed: work that takes long may be waited
+/// for a little longer.
+pub const POLL_PARTS: u64 = 16;
 
 /// A waiter's ticket counts so long after its last refresh, in milliseconds of the store's clock.
 pub const TICKET_TTL_MS: u64 = 15_000;
 
 /// A waiter refreshes its ticket after so many milliseconds: three refreshes within its time to live.
 pub const TICKET_REFRESH_MS: u64 = 5_000;
+
+/// A look at the queue counts for a release so long afterwards, in milliseconds: about what a waiter takes to write its
+/// ticket.
+pub const QUEUE_FRESH_MS: u64 = 500;
 
 /// How long the next in the queue is waited for after a release, in milliseconds: some polls of a live waiter.
 pub const NEXT_RESPECTED_MS: u64 = 5_000;

@@ -7,4 +7,4 @@ mod store;
 
 pub use machine::Machine;
 pub use schedule::Schedule;
-pub use store::{Bytes, Fault, Faults, Store};
+pub use store::{Bytes, Fault, Faults, Store, Traffic};

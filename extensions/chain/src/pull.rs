@@ -20,10 +20,14 @@ use crate::ports::World;
 use crate::record::Record;
 use crate::refusal::namespace_absent;
 use crate::root::{Address, Root, Snapshot};
-use crate::types::{PartitionDelta, PullPage, PullRequest, VersionReference};
+use crate::types::{DeltaMode, Depth, PartitionDelta, PullPage, PullRequest, VersionReference};
 
 /// Longest cursor that is read back, in bytes.
 const CURSOR_BYTES_MAX: usize = 16 * 1024;
+
+/// Names and ETags of heads that a cursor remembers as read, in bytes: a cursor of at most 4 KiB is all the host carries.
+/// What does not fit is read again.
+const READ_BYTES_MAX: usize = 2 * 1024;
 
 /// Where a page ended.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -35,6 +39,10 @@ struct Cursor {
     after: Option<String>,
     /// Where the next partition goes on.
     within: Option<Position>,
+    /// Heads (partition and ETag) of a scoped pull that were read and not told yet: the next page takes them from the
+    /// replica's cache.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    read: Vec<(String, String)>,
 }
 
 /// A partition that may have news.
@@ -109,15 +117,25 @@ impl<W: World> Chain<W> {
                 resumed || !same
             })
             .collect();
+        if request.depth == Depth::Partitions && request.partitions.is_none() {
+            // The listing says it all: no head is read.
+            let changed =
+                pending.into_iter().filter_map(|(candidate, _)| Some(only_told(candidate.partition, candidate.etag?)));
+            page.deltas = changed.collect();
+            page.cursor = listed.following.map(following);
+            return Ok(page);
+        }
         for group in pending.chunks(CONCURRENCY) {
             let reads =
                 group.iter().map(|(candidate, known)| self.current_head(request, candidate, known.as_ref(), &cursor));
             let heads = self.all(reads.collect()).await?;
+            cursor.read = read_heads(request, group, &heads);
             for ((candidate, known), head) in group.iter().zip(heads) {
                 if fill.is_full() {
                     page.cursor = Some(write_cursor(&cursor));
                     return Ok(page);
                 }
+                cursor.read.retain(|(partition, _)| *partition != candidate.partition);
                 let within = cursor.within.take();
                 if let Some(delta) = self.news(request, candidate, known.as_ref(), head, within, &mut fill).await? {
                     let (delta, position) = delta;
@@ -131,9 +149,7 @@ impl<W: World> Chain<W> {
                 cursor.after = Some(candidate.partition.clone());
             }
         }
-        page.cursor = listed
-            .following
-            .map(|following| write_cursor(&Cursor { listing: Some(following), after: None, within: None }));
+        page.cursor = listed.following.map(following);
         Ok(page)
     }
 
@@ -147,7 +163,11 @@ impl<W: World> Chain<W> {
             names.iter().try_for_each(|partition| keys::check_partition(partition))?;
             let total = Some(names.len() as u64);
             let left = names.into_iter().filter(|partition| is_left(partition));
-            let candidates = left.map(|partition| Candidate { partition, etag: None }).collect();
+            let etag = |partition: &String| {
+                let read = cursor.read.iter().find(|(read, _)| read == partition);
+                read.map(|(_, etag)| etag.clone())
+            };
+            let candidates = left.map(|partition| Candidate { etag: etag(&partition), partition }).collect();
             return Ok(Candidates { candidates, following: None, total });
         }
         let prefix = keys::index_prefix(&request.namespace);
@@ -231,7 +251,10 @@ impl<W: World> Chain<W> {
             return Ok(None);
         }
         fill.partitions += 1;
-        self.delta(address, &head, &version, known, within, request.with_content, fill).await.map(Some)
+        if request.depth == Depth::Partitions {
+            return Ok(Some((only_told(candidate.partition.clone(), etag), None)));
+        }
+        self.delta(address, &head, &version, known, within, request.depth, fill).await.map(Some)
     }
 }
 
@@ -245,6 +268,36 @@ impl Cursor {
 /// Versions sorted and once each.
 pub(crate) fn unique(references: impl Iterator<Item = VersionReference>) -> Vec<VersionReference> {
     references.map(|reference| (reference, ())).collect::<BTreeMap<_, _>>().into_keys().collect()
+}
+
+/// The partition has news, whatever they are.
+fn only_told<B>(partition: String, etag: String) -> PartitionDelta<B> {
+    let (entries, removed) = (Vec::new(), Vec::new());
+    PartitionDelta { partition, mode: DeltaMode::Changed, version: etag, entries, removed, continues: false }
+}
+
+/// Heads that the next page need not read again. A listing tells their ETags anyway.
+fn read_heads(
+    request: &PullRequest,
+    group: &[(Candidate, Option<Known>)],
+    heads: &[Option<Versioned>],
+) -> Vec<(String, String)> {
+    let read = group.iter().zip(heads).filter(|_| request.partitions.is_some());
+    let etag = |((candidate, _), head): (&(Candidate, Option<Known>), &Option<Versioned>)| {
+        let (_, etag) = head.as_ref()?;
+        Some((candidate.partition.clone(), etag.clone()))
+    };
+    let mut bytes = 0;
+    let fits = |(partition, etag): &(String, String)| {
+        bytes += partition.len() + etag.len();
+        bytes <= READ_BYTES_MAX
+    };
+    read.filter_map(etag).take_while(fits).collect()
+}
+
+/// The cursor of the first page of a listing page.
+fn following(listing: String) -> String {
+    write_cursor(&Cursor { listing: Some(listing), ..Cursor::default() })
 }
 
 fn as_head(root: Root) -> Option<Head> {

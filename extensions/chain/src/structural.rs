@@ -13,9 +13,9 @@ use crate::keys;
 use crate::lease::checked_address;
 use crate::limits::{LEASE_TTL_MS_MAX, LEASE_TTL_MS_MIN, UNKNOWN_ATTEMPTS_MAX};
 use crate::ports::{Object, World};
-use crate::queue::Wait;
 use crate::root::Address;
 use crate::types::Lease;
+use crate::wait::Wait;
 
 impl<W: World> Chain<W> {
     /// Takes the structural lease and waits until no partition is leased by another process. On failure it is given back.
@@ -28,7 +28,8 @@ impl<W: World> Chain<W> {
             return Err(Error::input("ttl-ms", format!("{LEASE_TTL_MS_MIN} to {LEASE_TTL_MS_MAX} milliseconds")));
         }
         let deadline_ms = self.world.elapsed_ms().saturating_add(wait_ms);
-        let mut lease = self.acquire_root(address, ttl_ms, deadline_ms).await?;
+        let (mut lease, ticket) = self.acquire_root(address, ttl_ms, deadline_ms).await?;
+        self.delete_tickets(address, ticket.as_deref()).await;
         let mut renewed_ms = self.world.elapsed_ms();
         let mut wait = Wait::watching(deadline_ms, &self.world);
         loop {

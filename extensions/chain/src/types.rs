@@ -162,10 +162,21 @@ pub struct PullRequest {
     pub partitions: Option<Vec<String>>,
     /// Leases held on some of them.
     pub leases: Vec<Lease>,
-    /// Bring content too.
-    pub with_content: bool,
+    /// How much of what is new.
+    pub depth: Depth,
     /// Where the previous page ended.
     pub cursor: Option<String>,
+}
+
+/// How much of what is new a pull brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Which partitions have news.
+    Partitions,
+    /// Entries, and what is inlined.
+    Index,
+    /// Entries with their content.
+    Content,
 }
 
 /// An entry, perhaps with its bytes.
@@ -180,6 +191,8 @@ pub struct PulledEntry<B> {
 /// How a delta changes what is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeltaMode {
+    /// There are news; no entries.
+    Changed,
     /// Added to what is known.
     Extend,
     /// First page of the whole truth.

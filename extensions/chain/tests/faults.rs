@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use peat_chain::memory::{Bytes, Fault, Faults, Machine, Schedule, Store};
-use peat_chain::types::{Lease, PushRequest, Receipt};
+use peat_chain::types::{Depth, Lease, PushRequest, Receipt};
 use peat_chain::{Chain, Error, ErrorKind};
 use support::*;
 
@@ -89,7 +89,7 @@ fn check(store: &Store, told: &Told, seed: u64) {
         let mut found: BTreeMap<String, (String, u64)> = BTreeMap::new();
         let mut versions: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
         let mut request = pull_request(None);
-        request.with_content = true;
+        request.depth = Depth::Content;
         loop {
             let page = reader.pull(&request).await.unwrap();
             for pulled in page.deltas.iter().flat_map(|delta| &delta.entries) {

@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use peat_chain::memory::{Bytes, Machine, Store};
-use peat_chain::types::{DeltaMode, PulledEntry, PushRequest, VersionReference, Wanted};
+use peat_chain::types::{DeltaMode, Depth, PulledEntry, PushRequest, VersionReference, Wanted};
 use peat_chain::{Chain, ErrorKind};
 use support::*;
 
@@ -24,7 +24,7 @@ impl Replica {
         let mut deltas = 0;
         loop {
             let mut request = pull_request(cursor);
-            request.with_content = with_content;
+            request.depth = if with_content { Depth::Content } else { Depth::Index };
             let page = chain.pull(&request).await.unwrap();
             for delta in page.deltas {
                 deltas += 1;
@@ -153,20 +153,82 @@ fn a_partition_of_many_thousand_entries_keeps_its_head_small_and_is_told_whole()
     });
 }
 
+/// Entries of the partition in the figures of docs/shared-store.md.
+const LARGE_PARTITION: u64 = 100_000;
+
+/// Writes of which the figures are taken.
+const WRITES: u32 = 40;
+
+/// Most bytes of objects that a write of 1 KiB may send or receive, however large the partition is.
+const WRITE_BYTES_MAX: u64 = 128 * 1024;
+
 #[test]
-fn a_write_into_a_large_partition_from_a_fresh_machine_reads_two_segments_at_most() {
+fn a_write_into_a_partition_of_100_000_entries_costs_what_it_costs_in_a_small_one() {
     let store = store(5);
+    let filler = machine(&store, 1);
     run(&store, async {
-        for commit in 0..20 {
-            let names = (0..500).map(|index| format!("data-{:06}", index * 20 + commit));
-            write_many(&machine(&store, 1), &format!("commit-{commit}"), names).await;
+        for commit in 0..LARGE_PARTITION / 5_000 {
+            let names = (0..5_000).map(|index| format!("data-{:06}", index * (LARGE_PARTITION / 5_000) + commit));
+            write_many(&filler, &format!("fill-{commit}"), names).await;
         }
-        let fresh = machine(&store, 2);
+        assert!(store.peek(HEAD).unwrap().len() <= 64 * 1024);
+        // Busy: the remembered commits are all of others, and a fresh id is not among them.
+        for commit in 0..70 {
+            write(&filler, &format!("busy-{commit}"), &format!("busy-{commit}"), b"1").await.unwrap();
+        }
+
+        // A machine that has the index, and on it a new process for each write; others have written before each.
+        let replica = machine(&store, 2);
+        Replica::default().pull(&replica, false).await;
+        let (mut most, mut tidied) = (0, 0);
+        for round in 0..WRITES {
+            write(&filler, &format!("other-{round}"), &format!("other-{round}"), &[3; 1024]).await.unwrap();
+            let process = Chain::new(replica.world().sibling(100 + round));
+            store.take_requests();
+            store.take_traffic();
+            write(&process, &format!("mine-{round}"), "data-050000", &[7; 1024]).await.unwrap();
+            let (requests, traffic) = (store.take_requests(), store.take_traffic());
+            let spills = requests.iter().any(|request| request.starts_with("PUT default/_segments/"));
+            assert!(store.peek(HEAD).unwrap().len() <= 64 * 1024);
+            // Now and then a commit also tidies up: the full head moves into segments.
+            if spills {
+                tidied += 1;
+                continue;
+            }
+            assert!(traffic.up <= WRITE_BYTES_MAX && traffic.down <= WRITE_BYTES_MAX, "{traffic:?} {requests:#?}");
+            assert!(requests.len() <= 6, "round {round}: {requests:#?}");
+            most = most.max(requests.len());
+        }
+        println!("at most {most} requests; {tidied} of {WRITES} commits tidied up as well");
+        assert!(tidied * 5 <= WRITES, "{tidied} of {WRITES} commits tidied up");
+
+        // A machine that has nothing: the store's record, and two segments to know the newest version.
         store.take_requests();
-        write(&fresh, "mine", "data-005000", &[7; 1024]).await.unwrap();
-        let requests = store.take_requests();
-        assert!(requests.len() <= 7, "{requests:#?}");
-        assert!(requests.iter().filter(|request| request.contains("_segments")).count() <= 2, "{requests:#?}");
+        store.take_traffic();
+        write(&machine(&store, 3), "fresh", "data-050000", &[7; 1024]).await.unwrap();
+        let (requests, traffic) = (store.take_requests(), store.take_traffic());
+        assert!(requests.len() <= 8, "{requests:#?}");
+        assert!(traffic.up <= WRITE_BYTES_MAX && traffic.down <= WRITE_BYTES_MAX, "{traffic:?} {requests:#?}");
+    });
+}
+
+#[test]
+fn a_commit_that_may_be_repeated_is_searched_for_and_a_fresh_one_is_not() {
+    let store = store(16);
+    let (one, two) = (machine(&store, 1), machine(&store, 2));
+    run(&store, async {
+        let names = (0..3_000).map(|index| format!("data-{index:06}"));
+        write_many(&one, "fill", names).await;
+        let first = one.push(&push_request("mine", vec![new_entry("data-000100", b"x", "mine")], None)).await.unwrap();
+        for commit in 0..80 {
+            write(&one, &format!("busy-{commit}"), &format!("busy-{commit}"), b"1").await.unwrap();
+        }
+        // The list has forgotten it: said to be repeated, it is found by what it wrote, on another machine too.
+        let again = PushRequest {
+            may_be_repeated: true,
+            ..push_request("mine", vec![new_entry("data-000100", b"x", "mine")], None)
+        };
+        assert_eq!(two.push(&again).await.unwrap().entries, first.entries);
     });
 }
 

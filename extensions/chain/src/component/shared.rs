@@ -53,7 +53,11 @@ impl Shared {
             namespace: request.namespace,
             partitions: request.partitions,
             leases: request.leases.into_iter().map(from_lease).collect(),
-            with_content: request.with_content,
+            depth: match request.depth {
+                wit::Depth::Partitions => types::Depth::Partitions,
+                wit::Depth::Index => types::Depth::Index,
+                wit::Depth::Content => types::Depth::Content,
+            },
             cursor: request.cursor,
         };
         let page = self.chain.pull(&request).await.map_err(to_host_error)?;
@@ -170,6 +174,7 @@ fn to_delta(delta: types::PartitionDelta<HostBlob>) -> wit::PartitionDelta {
     wit::PartitionDelta {
         partition: delta.partition,
         mode: match delta.mode {
+            types::DeltaMode::Changed => wit::DeltaMode::Changed,
             types::DeltaMode::Extend => wit::DeltaMode::Extend,
             types::DeltaMode::Replace => wit::DeltaMode::Replace,
         },

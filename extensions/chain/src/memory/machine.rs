@@ -84,8 +84,11 @@ impl Machine {
     }
 
     async fn request<T>(&self, request: impl FnOnce() -> Result<T>) -> Result<T> {
+        let latency_ms = self.store.latency_ms();
         Yield(false).await;
+        self.sleep(latency_ms / 2).await;
         let answer = request();
+        self.sleep(latency_ms - latency_ms / 2).await;
         Yield(false).await;
         answer
     }
@@ -108,6 +111,7 @@ impl ObjectStore for Machine {
             if unless_etag == Some(&object.etag) {
                 return Ok(Lookup::NotModified);
             }
+            self.store.sent_down(content.0.len());
             Ok(Lookup::Found { object, content, store_time_ms: self.store.now_ms() })
         })
         .await
@@ -119,6 +123,7 @@ impl ObjectStore for Machine {
             let part = |range: &Range| {
                 let (begin, end) = (range.offset as usize, (range.offset + range.length) as usize);
                 let part = content.0.get(begin..end);
+                self.store.sent_down(range.length as usize);
                 part.map(|part| Bytes(Rc::new(part.to_vec()))).ok_or_else(|| Error::corrupt(key, "it is too short"))
             };
             ranges.iter().map(part).collect()

@@ -17,6 +17,7 @@ pub struct Schedule<'a> {
     store: Store,
     tasks: Vec<Option<Pin<Box<dyn Future<Output = ()> + 'a>>>>,
     kills: Vec<(u64, usize)>,
+    step_ms: u64,
 }
 
 impl std::fmt::Debug for Schedule<'_> {
@@ -28,7 +29,12 @@ impl std::fmt::Debug for Schedule<'_> {
 impl<'a> Schedule<'a> {
     /// No tasks yet.
     pub fn new(store: &Store) -> Self {
-        Self { store: store.clone(), tasks: Vec::new(), kills: Vec::new() }
+        Self { store: store.clone(), tasks: Vec::new(), kills: Vec::new(), step_ms: STEP_MS }
+    }
+
+    /// The same, but time passes only while everybody sleeps or waits for the store: durations are exact.
+    pub fn exact(store: &Store) -> Self {
+        Self { step_ms: 0, ..Self::new(store) }
     }
 
     /// Adds a task and answers its number.
@@ -45,6 +51,7 @@ impl<'a> Schedule<'a> {
     /// Runs all tasks to their end. Panics when they do not come to one.
     pub fn run(mut self) {
         let mut context = Context::from_waker(Waker::noop());
+        let mut round = Vec::new();
         for step in 0..STEPS_MAX {
             for (_, task) in self.kills.iter().filter(|(when, _)| *when == step) {
                 self.tasks[*task] = None;
@@ -53,15 +60,28 @@ impl<'a> Schedule<'a> {
             if alive.is_empty() {
                 return;
             }
-            let chosen = alive[(self.store.chance() % alive.len() as u64) as usize];
+            let chosen = self.choose(&alive, &mut round);
             let done = self.tasks[chosen].as_mut().is_some_and(|task| task.as_mut().poll(&mut context).is_ready());
             if done {
                 self.tasks[chosen] = None;
             }
-            self.store.advance(STEP_MS);
+            self.store.advance(self.step_ms);
             self.store.sleep_when_idle(alive.len());
         }
         panic!("the schedule did not end within {STEPS_MAX} steps");
+    }
+
+    /// Any task; where durations are exact one after the other, in another order every time, so that none is passed over
+    /// while time passes.
+    fn choose(&self, alive: &[usize], round: &mut Vec<usize>) -> usize {
+        if self.step_ms > 0 {
+            return alive[(self.store.chance() % alive.len() as u64) as usize];
+        }
+        round.retain(|task| alive.contains(task));
+        if round.is_empty() {
+            round.extend(alive);
+        }
+        round.swap_remove((self.store.chance() % round.len() as u64) as usize)
     }
 
     /// Runs one future alone to its end.

@@ -82,6 +82,17 @@ struct State {
     ignores_conditions: bool,
     log: Vec<String>,
     sleepers: Vec<u64>,
+    latency_ms: u64,
+    traffic: Traffic,
+}
+
+/// Bytes of objects that were sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// To the store.
+    pub up: u64,
+    /// From the store.
+    pub down: u64,
 }
 
 /// The shared store. Clones are handles to the same one.
@@ -125,6 +136,24 @@ impl Store {
     /// Requests since the last call, as "PUT key", "GET key", "LIST prefix", "DELETE key".
     pub fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut self.0.borrow_mut().log)
+    }
+
+    /// From now on a request takes so long, there and back.
+    pub fn set_latency_ms(&self, latency_ms: u64) {
+        self.0.borrow_mut().latency_ms = latency_ms;
+    }
+
+    pub(super) fn latency_ms(&self) -> u64 {
+        self.0.borrow().latency_ms
+    }
+
+    /// Bytes of objects that were sent since the last call, those of listings not counted.
+    pub fn take_traffic(&self) -> Traffic {
+        std::mem::take(&mut self.0.borrow_mut().traffic)
+    }
+
+    pub(super) fn sent_down(&self, bytes: usize) {
+        self.0.borrow_mut().traffic.down += bytes as u64;
     }
 
     /// The bytes of an object, without a request.
@@ -188,6 +217,7 @@ impl Store {
         let mut state = self.0.borrow_mut();
         state.begin(format!("PUT {key}"))?;
         let bytes = Rc::new(bytes);
+        state.traffic.up += bytes.len() as u64;
         let fault = state.write_fault(condition);
         match fault {
             Some(Fault::UnavailableBefore) => return Err(unavailable(key)),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use peat_chain::memory::{Bytes, Machine, Schedule, Store};
 use peat_chain::types::{
-    AcquireRequest, Description, Lease, Lifetime, NewEntry, PullPage, PullRequest, PushRequest, Receipt,
+    AcquireRequest, Depth, Description, Lease, Lifetime, NewEntry, PullPage, PullRequest, PushRequest, Receipt,
 };
 use peat_chain::{Chain, Result};
 
@@ -106,7 +106,7 @@ pub async fn write(chain: &Chain<Machine>, commit_id: &str, name: &str, content:
 }
 
 pub fn pull_request(cursor: Option<String>) -> PullRequest {
-    PullRequest { namespace: NAMESPACE.to_owned(), partitions: None, leases: Vec::new(), with_content: false, cursor }
+    PullRequest { namespace: NAMESPACE.to_owned(), partitions: None, leases: Vec::new(), depth: Depth::Index, cursor }
 }
 
 pub async fn pull(chain: &Chain<Machine>) -> Result<PullPage<Bytes>> {

@@ -1,0 +1,153 @@
+//! What those who wait for a partition are promised, over many seeds: who has taken a place in the queue is served in the
+//! order in which the waits began, a handover takes a few round trips, and a writer that nobody is in the way of needs two.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+mod support;
+
+use std::cell::RefCell;
+
+use futures::future::join;
+use peat_chain::Chain;
+use peat_chain::memory::{Machine, Schedule, Store};
+use peat_chain::ports::Clock as _;
+use peat_chain::types::AcquireRequest;
+use support::*;
+
+/// A round trip to the store in virtual milliseconds.
+const ROUND_TRIP_MS: u64 = 20;
+
+/// How long a method of these tests works.
+const METHOD_MS: u64 = 60;
+
+const SEEDS: u64 = 60;
+
+/// A write as a host makes it: the clearance is asked for beside the method. Answers when the lease was had and given up.
+async fn write_as_a_host(chain: &Chain<Machine>, commit: &str, method_ms: u64) -> (u64, u64) {
+    let request = AcquireRequest { defers_clearance: true, ..acquire_request(3_600_000) };
+    let lease = chain.acquire(&request).await.unwrap().remove(0);
+    let had_ms = chain.world().elapsed_ms();
+    let clearance = chain.clearance(NAMESPACE, std::slice::from_ref(&lease));
+    join(clearance, chain.world().sleep(method_ms)).await.0.unwrap();
+    chain.push(&push_request(commit, vec![new_entry("a", &[7; 1024], commit)], Some(lease))).await.unwrap();
+    (had_ms, chain.world().elapsed_ms())
+}
+
+/// Writers of hosts of their own, each beginning when it is told to. Answers who was served when, in order.
+fn contend(store: &Store, arrivals_ms: &[u64]) -> Vec<(usize, u64, u64)> {
+    let served = RefCell::new(Vec::new());
+    let mut schedule = Schedule::exact(store);
+    for (writer, arrival_ms) in arrivals_ms.iter().enumerate() {
+        let (chain, served) = (machine(store, u32::try_from(writer).unwrap() + 1), &served);
+        schedule.add(async move {
+            // A machine that has used the store before.
+            pull(&chain).await.unwrap();
+            chain.world().sleep(*arrival_ms).await;
+            let (had_ms, gave_ms) = write_as_a_host(&chain, &format!("w{writer}"), METHOD_MS).await;
+            served.borrow_mut().push((writer, had_ms, gave_ms));
+        });
+    }
+    schedule.run();
+    let mut served = served.into_inner();
+    served.sort_by_key(|(_, had_ms, _)| *had_ms);
+    served
+}
+
+fn used_store(seed: u64) -> Store {
+    let store = store(seed);
+    run(&store, async {
+        write(&machine(&store, 500), "before", "a", b"1").await.unwrap();
+    });
+    store.set_latency_ms(ROUND_TRIP_MS);
+    store
+}
+
+#[test]
+fn a_warm_locked_write_is_four_requests_and_two_of_them_one_after_the_other() {
+    let store = used_store(1);
+    let chain = machine(&store, 1);
+    let counted = store.clone();
+    let mut schedule = Schedule::exact(&store);
+    schedule.add(async move {
+        write_as_a_host(&chain, "c0", 0).await;
+        for round in 1..20_u64 {
+            counted.take_requests();
+            let began_ms = counted.now_ms();
+            // A method that takes as long as one request: the clearance is beside it.
+            write_as_a_host(&chain, &format!("c{round}"), ROUND_TRIP_MS).await;
+            let requests = counted.take_requests();
+            assert_eq!(requests.len(), 4, "{requests:#?}");
+            assert_eq!(counted.now_ms() - began_ms - ROUND_TRIP_MS, 2 * ROUND_TRIP_MS, "{requests:#?}");
+        }
+    });
+    schedule.run();
+}
+
+#[test]
+fn sixteen_writers_of_one_partition_are_served_in_the_order_their_waits_began() {
+    for seed in 0..SEEDS {
+        let store = used_store(seed);
+        // One every 30 to 60 ms, so that most of them wait: faster than they can be served.
+        let mut arrival_ms = 1_000;
+        let arrivals: Vec<u64> = (0..16)
+            .map(|_| {
+                arrival_ms += 30 + store.chance() % 30;
+                arrival_ms
+            })
+            .collect();
+        let served = contend(&store, &arrivals);
+        let order: Vec<usize> = served.iter().map(|(writer, _, _)| *writer).collect();
+        let overtaken = |writer: usize| {
+            let place = order.iter().position(|other| *other == writer).unwrap();
+            order[..place].iter().filter(|other| **other > writer).count()
+        };
+        let most = (0..16).map(overtaken).max().unwrap();
+        assert!(most <= 1, "seed {seed}: somebody was overtaken {most} times: {order:?}");
+    }
+}
+
+#[test]
+fn a_handover_takes_at_most_five_round_trips() {
+    let mut all = Vec::new();
+    for seed in 0..SEEDS {
+        let store = used_store(seed);
+        let arrivals: Vec<u64> = (0..16).map(|_| 1_000 + store.chance() % 500).collect();
+        let served = contend(&store, &arrivals);
+        all.extend(served.windows(2).map(|two| two[1].1.saturating_sub(two[0].2)));
+    }
+    all.sort_unstable();
+    let (median, most) = (all[all.len() / 2], all[all.len() - 1]);
+    println!("handovers: {} of them, median {median} ms, most {most} ms, round trip {ROUND_TRIP_MS} ms", all.len());
+    assert!(median <= 3 * ROUND_TRIP_MS, "median {median} ms");
+    assert!(most <= 5 * ROUND_TRIP_MS, "one took {most} ms");
+}
+
+#[test]
+fn a_place_in_the_queue_tells_when_the_wait_began_and_not_when_the_ticket_was_written() {
+    let store = used_store(3);
+    // So slow that seconds pass before a ticket is written.
+    store.set_latency_ms(1_000);
+    let (holder, waiter) = (machine(&store, 1), machine(&store, 2));
+    let began_ms = std::cell::Cell::new(0);
+    let seen = RefCell::new(Vec::new());
+    let watcher = machine(&store, 3);
+    let mut schedule = Schedule::exact(&store);
+    schedule.add(async {
+        acquire(&holder, 0).await.unwrap();
+        began_ms.set(holder.world().elapsed_ms());
+        assert!(acquire(&waiter, 12_000).await.is_err());
+    });
+    schedule.add(async {
+        while seen.borrow().is_empty() {
+            watcher.world().sleep(100).await;
+            let now_ms = watcher.world().store().now_ms();
+            let tickets = watcher.world().store().keys("default/_queue/").into_iter();
+            seen.borrow_mut().extend(tickets.map(|ticket| (ticket, now_ms - began_ms.get())));
+        }
+    });
+    schedule.run();
+    let (ticket, written_after_ms) = seen.into_inner().remove(0);
+    let since: u64 = ticket.rsplit('/').next().unwrap().split('-').next().unwrap().parse().unwrap();
+    assert!(written_after_ms >= 2_000, "the test needs a ticket that is written late: {written_after_ms} ms");
+    assert!(since.abs_diff(began_ms.get()) <= 500, "{since}, the wait began at {}", began_ms.get());
+}
