@@ -1,4 +1,4 @@
-//! Commands for people who work on Peat: `cargo xtask demo`, `test`, `bench`, `guests`, `simulate`.
+//! Commands for people who work on Peat: `cargo xtask demo`, `test`, `ceph`, `bench`, `guests`, `simulate`.
 //!
 //! Deliberately absent: anything a user of Peat needs, and any tool that is not fetched by these commands themselves.
 
@@ -20,6 +20,7 @@ cargo xtask COMMAND
 
   demo      builds everything and runs the main job, with nothing but Rust present
   test      every check and test; the last line counts what passed and failed
+  ceph      the tests of buckets once more, against a real Ceph of tests/ceph
   bench     measures whole-process times with a release build
   guests    builds the WebAssembly components (guests --help says more)
   simulate  runs schedules of the simulation of docs/simulation.md (simulate --help says more)
@@ -46,6 +47,7 @@ fn run(arguments: Vec<String>) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         "bench" => bench::run(),
+        "ceph" => test::run_on_ceph(),
         "demo" => demo::run(),
         "simulate" => simulate::run(rest),
         "test" => test::run(),

@@ -1,9 +1,13 @@
 //! Running other programs, loudly when they fail.
 
 use std::ffi::OsStr;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+/// How often a process with a deadline is looked after.
+const POLL: Duration = Duration::from_millis(100);
 
 /// A command as a person would type it, for messages.
 pub(crate) fn shown(command: &Command) -> String {
@@ -41,6 +45,22 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("`{}` ended with {status}", shown(command));
     }
     Ok(())
+}
+
+/// Runs to the end with this terminal. An error when that does not come before `deadline`: then the command is ended.
+pub(crate) fn status_before(command: &mut Command, deadline: Option<Instant>) -> Result<ExitStatus> {
+    let mut child = command.spawn().with_context(|| format!("cannot start `{}`", shown(command)))?;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            child.kill()?;
+            child.wait()?;
+            bail!("`{}` took too long and was ended", shown(command));
+        }
+        std::thread::sleep(POLL);
+    }
 }
 
 /// Runs to the end and answers what it wrote to standard output; standard error goes to this terminal.

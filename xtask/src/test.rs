@@ -2,6 +2,7 @@
 //!
 //! The last line of the output is `N passed, N failed` and counts every test and every check.
 
+mod ceph;
 mod check;
 mod count;
 mod tools;
@@ -31,7 +32,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     report.check("the peat binary", || peat::build(peat::Build::Development).map(drop));
     report.check("the main job (cargo xtask demo)", || demo::run().map(drop));
     report.tests("tests", || match nextest.finish() {
-        Ok(program) => nextest_run(&program),
+        Ok(program) => nextest_run(&program, &[], &[], None),
         Err(reason) => {
             println!("cargo-nextest is not to be had ({reason:#}); running with cargo test");
             cargo_test(&["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"])
@@ -59,6 +60,16 @@ pub(crate) fn run() -> Result<ExitCode> {
     Ok(report.print())
 }
 
+/// The suites of buckets against a real Ceph. Fails when one of them failed.
+pub(crate) fn run_on_ceph() -> Result<ExitCode> {
+    let nextest = Tool::start("cargo-nextest")?.finish()?;
+    guests::build(&guests::Options::default())?;
+    peat::build(peat::Build::Development)?;
+    let mut report = Report::default();
+    ceph::run(&mut report, &nextest);
+    Ok(report.print())
+}
+
 /// Known vulnerabilities, where the database can be fetched: a machine that reaches crates.io alone cannot.
 fn advisories(report: &mut Report, deny: &std::path::Path) {
     let mut fetch = Command::new(deny);
@@ -78,15 +89,22 @@ fn advisories(report: &mut Report, deny: &std::path::Path) {
     }
 }
 
-fn nextest_run(program: &std::path::Path) -> Result<Count> {
+/// Runs tests of the workspace by nextest, with more arguments and variables; ended when they take longer than `deadline`.
+fn nextest_run(
+    program: &std::path::Path,
+    arguments: &[&str],
+    variables: &[(String, String)],
+    deadline: Option<Instant>,
+) -> Result<Count> {
     let results = workspace::target().join("nextest/default/junit.xml");
     // An old file must not be counted when the tests do not even build.
     if results.exists() {
         std::fs::remove_file(&results)?;
     }
     let mut command = process::tool(program);
-    command.args(["nextest", "run", "--workspace", "--locked"]).current_dir(workspace::root());
-    let status = command.status().with_context(|| format!("cannot start `{}`", process::shown(&command)))?;
+    command.args(["nextest", "run", "--workspace", "--locked"]).args(arguments).current_dir(workspace::root());
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    let status = process::status_before(&mut command, deadline)?;
     let text = std::fs::read_to_string(&results).context("the tests did not build or did not start")?;
     let count = Count::of_junit(&text).with_context(|| format!("{} holds no totals", results.display()))?;
     anyhow::ensure!(status.success() || count.failed > 0, "nextest ended with {status} though no test failed");

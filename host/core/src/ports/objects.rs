@@ -11,7 +11,7 @@ pub struct ObjectInfo {
     pub key: String,
     /// Bytes.
     pub size: u64,
-    /// Opaque; no two writes share one.
+    /// Opaque. Writes of different bytes never share one; those of equal bytes may.
     pub etag: String,
     /// By the store's clock, milliseconds since the Unix epoch.
     pub modified_ms: u64,
@@ -113,6 +113,14 @@ pub enum ObjectError {
         /// The key.
         key: String,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no such store, or not as the settings say; nothing was written.
+    #[error("{key}: the settings of the store do not fit: {reason}")]
+    Misconfigured {
+        /// The key or the setting.
+        key: String,
+        /// What does not fit, and what would.
         reason: String,
     },
     /// Not reachable, or no answer; whether a write was applied is unknown.

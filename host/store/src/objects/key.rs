@@ -2,6 +2,8 @@
 
 use peat_core::ports::ObjectError;
 
+use crate::key_rule::{self, invalid};
+
 /// Longest key, in bytes: what every object store takes.
 const KEY_BYTES_MAX: usize = 1_024;
 
@@ -10,9 +12,6 @@ const SEGMENT_BYTES_MAX: usize = 240;
 
 /// Most segments of a key: a listing holds a directory open for each.
 pub(super) const SEGMENTS_MAX: usize = 32;
-
-/// Longest part of a bad key that is repeated in a message, in characters.
-const SHOWN_CHARACTERS: usize = 80;
 
 /// What distinguishes the file of an object from a directory of deeper keys, so that `a` and `a/b` can both exist.
 pub(super) const OBJECT_SUFFIX: &str = ".object";
@@ -67,30 +66,23 @@ pub(super) fn split_prefix(prefix: &str) -> Result<(&str, &str), ObjectError> {
     if !directory.is_empty() || prefix.starts_with('/') {
         directory.split('/').try_for_each(check_segment).map_err(|reason| invalid(prefix, reason))?;
     }
-    if beginning.contains(['\0', '\\']) || directory.split('/').next() == Some(PRIVATE_DIRECTORY) {
-        return Err(invalid(prefix, "a prefix has no NUL and no backslash and does not begin with '.peat-store'"));
+    if beginning.chars().any(key_rule::is_forbidden) || directory.split('/').next() == Some(PRIVATE_DIRECTORY) {
+        return Err(invalid(
+            prefix,
+            "a prefix has no control character and no backslash and does not begin with '.peat-store'",
+        ));
     }
     Ok((directory, beginning))
 }
 
 /// A directory or object name that a key may have.
 pub(super) fn check_segment(segment: &str) -> Result<(), &'static str> {
+    key_rule::check_segment(segment)?;
     match segment {
-        "" => Err("no segment may be empty, and a key neither begins nor ends with '/'"),
-        "." | ".." => Err("no segment may be '.' or '..'"),
         _ if segment.len() > SEGMENT_BYTES_MAX => Err("a segment has at most 240 bytes"),
-        _ if segment.contains(['\0', '\\']) => Err("NUL and backslash are not allowed"),
         _ if segment.ends_with(OBJECT_SUFFIX) => Err("no segment may end in '.object'"),
         _ => Ok(()),
     }
-}
-
-fn invalid(key: &str, reason: &'static str) -> ObjectError {
-    let mut shown: String = key.chars().take(SHOWN_CHARACTERS).collect();
-    if shown.len() < key.len() {
-        shown.push('…');
-    }
-    ObjectError::InvalidKey { key: shown, reason }
 }
 
 #[cfg(test)]

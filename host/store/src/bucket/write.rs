@@ -1,0 +1,151 @@
+//! Writing: whole objects up to the size of a part, larger ones in parts. A conditional write is made once: what became of
+//! an unanswered one the caller finds out by reading.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use peat_core::content::SharedContent;
+use peat_core::ports::{Condition, ObjectError};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Inner;
+use super::etag::{self, EtagForm};
+use super::failure::Refusal;
+use super::multipart::PART_BYTES;
+use super::sink::thread_ended;
+
+/// A condition as it is written into headers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Headers {
+    pub(super) if_match: Option<String>,
+    pub(super) if_none_match: Option<String>,
+}
+
+/// A part of a content in memory, counted among the uploads as long as it lives.
+#[derive(Debug)]
+pub(super) struct Upload {
+    pub(super) bytes: Bytes,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Inner {
+    pub(super) async fn put(
+        &self,
+        key: &str,
+        content: SharedContent,
+        condition: Condition,
+    ) -> Result<String, ObjectError> {
+        let full = self.scope.full(key)?;
+        if matches!(&condition, Condition::Matches(etag) if !etag::is_possible(etag)) {
+            return Err(ObjectError::Conflict { key: key.to_owned() });
+        }
+        if content.size() > PART_BYTES {
+            return self.put_in_parts(key, &full, content, &condition).await;
+        }
+        let size = content.size();
+        let upload = self.upload(key, content, 0, size).await?;
+        if condition == Condition::Always {
+            return self.repeated(key, || self.put_once(&full, &upload, Headers::default())).await;
+        }
+        self.on_condition(key, &full, &condition, |headers| self.put_once(&full, &upload, headers)).await
+    }
+
+    /// Carries out a conditional write once. Where it is not known yet which form of ETag the store takes, a refusal of the
+    /// current ETag (as a read shows) is followed by the other form: the first attempt certainly wrote nothing.
+    pub(super) async fn on_condition<F>(
+        &self,
+        key: &str,
+        full: &str,
+        condition: &Condition,
+        write: impl Fn(Headers) -> F,
+    ) -> Result<String, ObjectError>
+    where
+        F: Future<Output = Result<String, Refusal>>,
+    {
+        let refused = |refusal: Refusal| match refusal {
+            // Of an object that is not there no ETag is current.
+            refusal if refusal.is_missing() && matches!(condition, Condition::Matches(_)) => {
+                ObjectError::Conflict { key: key.to_owned() }
+            }
+            refusal => refusal.into_error(&self.place, key),
+        };
+        let Condition::Matches(etag) = condition else {
+            let absent = Headers { if_none_match: Some("*".to_owned()), if_match: None };
+            return write(absent).await.map_err(refused);
+        };
+        let matching = |form: EtagForm| Headers { if_match: Some(form.write(etag)), if_none_match: None };
+        let known = self.etags.form();
+        let form = known.unwrap_or(EtagForm::Quoted);
+        match write(matching(form)).await {
+            Ok(new) => {
+                self.etags.learn(form);
+                Ok(new)
+            }
+            Err(refusal)
+                if known.is_none() && refusal.is_unmet_condition() && self.is_current(key, full, etag).await? =>
+            {
+                let new = write(matching(EtagForm::Unquoted)).await.map_err(refused)?;
+                self.etags.learn(EtagForm::Unquoted);
+                Ok(new)
+            }
+            Err(refusal) => Err(refused(refusal)),
+        }
+    }
+
+    /// Whether the store itself names this ETag as the object's.
+    async fn is_current(&self, key: &str, full: &str, etag: &str) -> Result<bool, ObjectError> {
+        match self.stat(key, full).await {
+            Ok((current, _)) => Ok(current == etag),
+            Err(ObjectError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put_once(&self, full: &str, upload: &Upload, headers: Headers) -> Result<String, Refusal> {
+        let request = self.client.put_object().bucket(&self.scope.bucket).key(full);
+        let request = request
+            .content_type("application/octet-stream")
+            .set_if_match(headers.if_match)
+            .set_if_none_match(headers.if_none_match)
+            .body(upload.bytes.clone().into());
+        let answer =
+            self.exchange(Some(upload.bytes.clone()), |watch| request.customize().interceptor(watch).send()).await?;
+        written(answer.output.e_tag())
+    }
+
+    /// Reads a part of a content, once there is room for it.
+    pub(super) async fn upload(
+        &self,
+        key: &str,
+        content: SharedContent,
+        offset: u64,
+        length: u64,
+    ) -> Result<Upload, ObjectError> {
+        let place = Arc::clone(&self.uploads).acquire_owned().await.expect("nobody closes the semaphore");
+        let reading = tokio::task::spawn_blocking(move || read_part(&content, offset, length));
+        let read = reading.await.map_err(|error| thread_ended(key, &error))?;
+        let bytes = read.map_err(|error| ObjectError::Unavailable {
+            key: key.to_owned(),
+            reason: format!("what was to be written cannot be read: {error}"),
+            retry_after_ms: None,
+        })?;
+        Ok(Upload { bytes, _place: place })
+    }
+}
+
+/// The ETag of an answer to a write. Without it the write took place, and its author has to look which one it has.
+pub(super) fn written(etag: Option<&str>) -> Result<String, Refusal> {
+    etag::parse(etag).ok_or_else(|| Refusal::NoAnswer("the answer to a write bears no ETag".to_owned()))
+}
+
+fn read_part(content: &SharedContent, offset: u64, length: u64) -> std::io::Result<Bytes> {
+    let mut bytes = vec![0; usize::try_from(length).map_err(std::io::Error::other)?];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match content.read_at(offset + filled as u64, &mut bytes[filled..])? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            read => filled += read,
+        }
+    }
+    Ok(bytes.into())
+}
