@@ -41,3 +41,44 @@ pub struct Holder {
     /// What runs, for people.
     pub command: String,
 }
+
+/// A lease as everybody sees it who looks, without taking a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseStatus {
+    /// What it is for.
+    pub partition: PartitionName,
+    /// Fencing token.
+    pub epoch: Epoch,
+    /// Unique per acquisition: names the holder when the lease is to be ended.
+    pub nonce: String,
+    /// Who holds it.
+    pub holder: Holder,
+    /// How long it lasts after each renewal.
+    pub ttl: Duration,
+    /// When it was acquired, by the holder's wall clock, milliseconds since the Unix epoch.
+    pub acquired_at_ms: u64,
+    /// When it was renewed last, by the store's clock.
+    pub renewed_at_ms: u64,
+    /// The holder is certainly dead or was silent for too long: anybody may take the lease over.
+    pub stale: bool,
+    /// Who waits for it, oldest first.
+    pub queue: Vec<Waiter>,
+}
+
+/// Somebody who waits for a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiter {
+    /// Who.
+    pub holder: Holder,
+    /// Since when, milliseconds since the Unix epoch.
+    pub since_ms: u64,
+}
+
+/// One page of leases.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeasePage {
+    /// In order of their partitions.
+    pub leases: Vec<LeaseStatus>,
+    /// To go on, when there is more.
+    pub cursor: Option<String>,
+}

@@ -56,3 +56,51 @@ async fn locks_of_a_directory_that_cannot_be_are_an_error_with_its_path() {
     let error = FileLocks::open(&place.path().join("file/locks"), "peat test").unwrap_err();
     assert!(error.to_string().contains("file"), "{error}");
 }
+
+/// The pids of a queue: holder first.
+fn pids(locks: &FileLocks) -> Vec<u32> {
+    let queue = locks.queue(&partition("p")).unwrap();
+    queue.iter().flat_map(|queue| std::iter::once(&queue.holder).chain(&queue.waiting)).map(|found| found.pid).collect()
+}
+
+async fn until(locks: &FileLocks, pids_wanted: &[u32]) {
+    let began = std::time::Instant::now();
+    while pids(locks) != pids_wanted {
+        assert!(began.elapsed() < Duration::from_secs(60), "{:?} is not {pids_wanted:?}", pids(locks));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn processes_get_the_lock_in_the_order_they_came_and_the_dead_are_passed_over() {
+    let place = tempfile::tempdir().unwrap();
+    let locks = FileLocks::open(place.path(), "peat test").unwrap();
+    assert_eq!(locks.queue(&partition("p")).unwrap(), None);
+    let guard = locks.lock(&partition("p"), Duration::ZERO).await.unwrap();
+    let mut order = vec![std::process::id()];
+    let mut waiting = std::collections::VecDeque::new();
+    for _ in 0..6 {
+        let worker = Worker::start(WORKER, &["hold", place.path().to_str().unwrap(), "p"]);
+        order.push(worker.id());
+        waiting.push_back(worker);
+        until(&locks, &order).await;
+    }
+    let queues = locks.queues().unwrap();
+    assert_eq!((queues.len(), queues[0].0.as_str()), (1, "p"));
+    assert_eq!(queues[0].1.waiting[0].command, "peat model method run");
+    // Two die while they wait, one in the middle and the last one.
+    for place in [3, 4] {
+        waiting.remove(place - 1).unwrap().kill();
+        order.remove(place);
+        until(&locks, &order).await;
+    }
+    drop(guard);
+    while let Some(mut holder) = waiting.pop_front() {
+        order.remove(0);
+        until(&locks, &order).await;
+        assert_eq!(holder.first_line(), "locked");
+        holder.kill();
+    }
+    until(&locks, &[]).await;
+    locks.lock(&partition("p"), Duration::ZERO).await.unwrap();
+}

@@ -11,24 +11,34 @@ use async_trait::async_trait;
 use peat_core::ports::Clock;
 
 /// A clock that stands still until [`ManualClock::run`] has nothing else to do.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ManualClock(Arc<Mutex<State>>);
 
-#[derive(Debug)]
+impl std::fmt::Debug for ManualClock {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ManualClock").field("elapsed_ms", &self.elapsed_ms()).finish_non_exhaustive()
+    }
+}
+
 struct State {
     elapsed_ms: u64,
     wall_offset_ms: u64,
     /// Keeps sleepers with one deadline in the order they came.
     next: u64,
     sleepers: BTreeMap<(u64, u64), Waker>,
+    /// Work that goes on beside what is run.
+    beside: Vec<Beside>,
 }
+
+type Beside = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Wall clock at the start: 2026-01-01T00:00:00Z.
 const START_MS: u64 = 1_767_225_600_000;
 
 impl Default for ManualClock {
     fn default() -> Self {
-        let state = State { elapsed_ms: 0, wall_offset_ms: START_MS, next: 0, sleepers: BTreeMap::new() };
+        let state =
+            State { elapsed_ms: 0, wall_offset_ms: START_MS, next: 0, sleepers: BTreeMap::new(), beside: Vec::new() };
         Self(Arc::new(Mutex::new(state)))
     }
 }
@@ -43,6 +53,11 @@ impl ManualClock {
         std::mem::replace(&mut state.sleepers, later).into_values().for_each(Waker::wake);
     }
 
+    /// Adds work that goes on, in virtual time, whenever something is run.
+    pub fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.state().beside.push(Box::pin(work));
+    }
+
     /// Runs `future` to its end; whenever it is stuck, time jumps to the next deadline. Panics when there is none: the
     /// future would wait for ever.
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
@@ -55,6 +70,7 @@ impl ManualClock {
             if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
                 return value;
             }
+            self.poll_beside(&mut context);
             if woken.0.load(Ordering::SeqCst) {
                 continue;
             }
@@ -63,6 +79,12 @@ impl ManualClock {
             let now = self.state().elapsed_ms;
             self.advance(Duration::from_millis(deadline.saturating_sub(now)));
         }
+    }
+
+    fn poll_beside(&self, context: &mut Context<'_>) {
+        let mut works = std::mem::take(&mut self.state().beside);
+        works.retain_mut(|work| work.as_mut().poll(context).is_pending());
+        self.state().beside.append(&mut works);
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

@@ -7,8 +7,8 @@ use peat_core::digest::Digest;
 use peat_core::entry::ChangeSet;
 use peat_core::identifiers::{CommitId, PartitionName};
 use peat_core::ports::{
-    EntryFilter, LocalStore, PartitionDelta, PendingCommit, PushReceipt, Replica, Spool, SpoolWriter, StoreError,
-    StoredEntry,
+    EntryFilter, LocalStore, Missing, MissingFilter, PartitionDelta, PendingCommit, PushReceipt, Replica, Spool,
+    SpoolWriter, StoreError, StoredEntry,
 };
 
 use super::Simulation;
@@ -114,8 +114,28 @@ impl LocalStore for ProcessStore {
         self.read(|store| store.content(digest))
     }
 
-    fn keep(&self, digest: &Digest, content: &SharedContent) -> Result<(), StoreError> {
-        self.write(|store| store.keep(digest, content))
+    fn keep_all(&self, contents: &[(Digest, SharedContent)]) -> Result<(), StoreError> {
+        self.write(|store| store.keep_all(contents))
+    }
+
+    fn missing(&self, filter: &MissingFilter) -> Result<Vec<StoredEntry>, StoreError> {
+        self.read(|store| store.missing(filter))
+    }
+
+    fn missing_total(&self, partition: Option<&PartitionName>) -> Result<Missing, StoreError> {
+        self.read(|store| store.missing_total(partition))
+    }
+
+    fn unread(&self) -> Result<Vec<PartitionName>, StoreError> {
+        self.read(|store| store.unread())
+    }
+
+    fn mark_read(&self, partitions: &[PartitionName]) -> Result<(), StoreError> {
+        self.write(|store| store.mark_read(partitions))
+    }
+
+    fn distrust(&self, partition: &PartitionName) -> Result<(), StoreError> {
+        self.write(|store| store.distrust(partition))
     }
 
     fn partitions(&self) -> Result<Vec<PartitionName>, StoreError> {

@@ -8,6 +8,7 @@ mod bucket;
 mod datastore;
 mod host;
 mod index;
+mod lane;
 mod local_store;
 mod locks;
 mod network;

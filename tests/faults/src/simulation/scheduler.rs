@@ -145,7 +145,7 @@ impl Scheduler {
         let task = state.next_task;
         state.next_task += 1;
         if state.stopped.contains(&process) {
-            return Answer { receiver, task, scheduler: self.clone() };
+            return Answer { receiver, task: Some(task), scheduler: self.clone() };
         }
         state.owners.insert(task, process);
         state.ready.push(task);
@@ -153,7 +153,7 @@ impl Scheduler {
         // Nobody may be waiting any more.
         let work = async move { drop(sender.send(work.await)) };
         TASKS.with_borrow_mut(|tasks| tasks.insert(task, Box::pin(work)));
-        Answer { receiver, task, scheduler: self.clone() }
+        Answer { receiver, task: Some(task), scheduler: self.clone() }
     }
 
     /// Ends a process before its next step: nothing of it runs again.
@@ -303,7 +303,8 @@ impl State {
 #[derive(Debug)]
 pub(super) struct Answer<T> {
     receiver: oneshot::Receiver<T>,
-    task: u64,
+    /// Ends with the answer; none once it goes on by itself.
+    task: Option<u64>,
     scheduler: Scheduler,
 }
 
@@ -315,9 +316,16 @@ impl<T> Future for Answer<T> {
     }
 }
 
+impl<T> Answer<T> {
+    /// Lets the task go on until it or its process ends.
+    pub(super) fn detach(mut self) {
+        self.task = None;
+    }
+}
+
 impl<T> Drop for Answer<T> {
     fn drop(&mut self) {
-        self.scheduler.state().cancelled.push(self.task);
+        self.scheduler.state().cancelled.extend(self.task);
     }
 }
 

@@ -19,6 +19,7 @@ use serde_json::json;
 
 use super::Simulation;
 use super::datastore::ProcessDatastore;
+use super::lane::ProcessLane;
 use super::world::ProcessWorld;
 
 /// One in so many methods fails by itself.
@@ -39,6 +40,7 @@ pub(super) enum Command {
 /// A command as its process carries it out. An error is what the command says.
 pub(super) async fn carry_out(world: &ProcessWorld, command: Command, interrupt: &Interrupt) -> Result<(), String> {
     let (store, datastore) = (world.store(), ProcessDatastore::new(world));
+    let lane = ProcessLane(world.clone());
     let scenario = &world.simulation.scenario;
     let lock_timeout = Duration::from_millis(scenario.lock_timeout_ms);
     let lease_ttl = Duration::from_millis(scenario.ttl_ms);
@@ -48,6 +50,7 @@ pub(super) async fn carry_out(world: &ProcessWorld, command: Command, interrupt:
             let ports = RunPorts {
                 store: &store,
                 datastore: Some(&datastore as &dyn Datastore),
+                lane: Some(&lane),
                 locks: &world.host.locks,
                 executor: &executor,
                 clock: world,
@@ -62,11 +65,13 @@ pub(super) async fn carry_out(world: &ProcessWorld, command: Command, interrupt:
             let ports = SyncPorts {
                 store: &store,
                 datastore: &datastore,
+                lane: Some(&lane),
                 locks: &world.host.locks,
                 clock: world,
                 observer: &Silent,
             };
-            let request = SyncRequest { hydration: strategy(full), lock_timeout, lease_ttl };
+            let request =
+                SyncRequest { hydration: strategy(full), partitions: None, lock_timeout, lease_ttl, timeout: None };
             sync(&ports, &request, interrupt).await.map_err(|error| error.to_string())?;
         }
     }

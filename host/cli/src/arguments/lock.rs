@@ -1,0 +1,50 @@
+//! `peat datastore lock`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use peat_core::identifiers::PartitionName;
+
+use super::duration;
+
+/// What can be done with leases from outside.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LockCommand {
+    /// Show who holds and who waits for what; takes no lock
+    #[command(after_help = "Example:\n  peat datastore lock status")]
+    Status,
+    /// End a lease whose holder is gone, or by force one of a living holder
+    #[command(
+        after_help = "Example:\n  peat datastore lock release model--command+shell--7h6g5f4e3d2c1b0a --holder 5f0c…\n\n\
+                      Partition and holder are as `peat datastore lock status` shows them."
+    )]
+    Release(LockRelease),
+    /// Run a command while nobody writes: waits until all running methods have ended, lets none begin meanwhile
+    #[command(after_help = "Example:\n  peat datastore lock run -- rsync -a /srv/peat/ /backup/peat/")]
+    Run(LockRun),
+}
+
+/// `peat datastore lock release`.
+#[derive(Debug, Args)]
+pub(crate) struct LockRelease {
+    /// What is held
+    #[arg(value_name = "PARTITION")]
+    pub(crate) partition: PartitionName,
+    /// Whose lease to end; another one is left alone
+    #[arg(long, value_name = "NONCE")]
+    pub(crate) holder: String,
+    /// End it although its holder lives: what that one does is lost to the datastore
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `peat datastore lock run`.
+#[derive(Debug, Args)]
+pub(crate) struct LockRun {
+    /// How long to wait for holders [default: PEAT_LOCK_TIMEOUT, or lockTimeout of peat.yaml]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) lock_timeout: Option<Duration>,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, last = true)]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}

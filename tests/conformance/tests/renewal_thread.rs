@@ -1,0 +1,82 @@
+//! The lane of renewals: whatever the caller's own runtime does, leases are renewed.
+
+#![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use peat_conformance_tests::samples::partition;
+use peat_core::ports::{AcquireRequest, Clock as _, Datastore as _, DatastoreError, ErrorKind};
+use peat_core::renewal::{KeptLease, RenewalLane as _};
+use peat_store::{RenewalThread, SystemClock};
+use peat_test_support::clock::ManualClock;
+use peat_test_support::datastore::{MemoryDatastore, SharedState};
+use peat_test_support::local_store::MemoryStore;
+
+/// For what nobody renews: over soon.
+const TTL: Duration = Duration::from_millis(1_500);
+
+/// For what must be renewed in time, on a machine however busy.
+const LONG_TTL: Duration = Duration::from_secs(15);
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn datastore(state: &SharedState) -> Arc<MemoryDatastore> {
+    let clock = ManualClock::default();
+    Arc::new(MemoryDatastore::new(state.clone(), clock, Arc::new(MemoryStore::default())))
+}
+
+async fn kept(datastore: &Arc<MemoryDatastore>, ttl: Duration) -> (KeptLease, RenewalThread) {
+    let request =
+        AcquireRequest { partitions: vec![partition("p")], ttl, wait: Duration::ZERO, defers_clearance: false };
+    let lease = datastore.acquire(&request).await.unwrap().remove(0);
+    let lane = RenewalThread::new(datastore.clone(), Arc::new(SystemClock));
+    let (kept, renewal) = KeptLease::new(lease, &SystemClock);
+    lane.begin(renewal).unwrap();
+    (kept, lane)
+}
+
+fn renewals(state: &SharedState) -> usize {
+    state.calls().iter().filter(|call| **call == "renew").count()
+}
+
+/// On a runtime of one thread, which the caller never gives back.
+#[tokio::test(flavor = "current_thread")]
+async fn a_runtime_that_is_never_free_does_not_starve_renewals() {
+    let state = SharedState::default();
+    let datastore = datastore(&state);
+    let (kept, _lane) = kept(&datastore, LONG_TTL).await;
+    let began = Instant::now();
+    while renewals(&state) < 2 {
+        assert!(began.elapsed() < PATIENCE, "{} renewals", renewals(&state));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(kept.lease().is_some());
+    kept.unless_lost(&SystemClock, async {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_renewal_follows_a_release() {
+    let state = SharedState::default();
+    let datastore = datastore(&state);
+    let (kept, _lane) = kept(&datastore, TTL).await;
+    kept.release(&*datastore).await.unwrap();
+    let before = renewals(&state);
+    tokio::time::sleep(TTL).await;
+    assert_eq!(renewals(&state), before);
+    assert!(!state.is_leased(&partition("p")));
+}
+
+#[tokio::test]
+async fn a_lane_that_stands_still_does_not_hide_that_the_lease_is_over() {
+    let datastore = datastore(&SharedState::default());
+    let request =
+        AcquireRequest { partitions: vec![partition("p")], ttl: TTL, wait: Duration::ZERO, defers_clearance: false };
+    let lease = datastore.acquire(&request).await.unwrap().remove(0);
+    let (kept, _nobody_runs_it) = KeptLease::new(lease, &SystemClock);
+    let began_ms = SystemClock.elapsed_ms();
+    let lost = kept.unless_lost(&SystemClock, std::future::pending::<()>()).await.unwrap_err();
+    assert!(SystemClock.elapsed_ms() - began_ms >= 1_000, "given up too early");
+    assert!(matches!(&lost, DatastoreError::Refused { kind: ErrorKind::LeaseLost, .. }), "{lost:?}");
+    assert!(kept.lease().is_none());
+}
