@@ -16,7 +16,7 @@ pub use crate::bindings::datastore::exports::peat::datastore::capabilities::{
     Description, Features, Finding, Profile, Verdict,
 };
 pub use crate::bindings::datastore::exports::peat::datastore::sync::{
-    DeltaMode, PartitionDelta, PullPage, PullRequest, PulledEntry, PushRequest, Receipt,
+    DeltaMode, Depth, PartitionDelta, PullPage, PullRequest, PulledEntry, PushRequest, Receipt,
 };
 pub use crate::bindings::datastore::peat::datastore::types::{Entry, Lease, NewEntry, VersionReference};
 pub use crate::bindings::host::peat::host::data::{Lifetime, Tag};

@@ -11,6 +11,9 @@ use peat_core::repository::{DatastoreConfig, RepositoryConfig};
 use crate::arguments::duration;
 use crate::failure::Failure;
 
+/// The variable that tells a process what the one that started it holds.
+pub(crate) const HELD: &str = "PEAT_HELD";
+
 /// What the environment says. An empty variable counts as unset.
 #[derive(Debug, Clone)]
 pub(crate) struct Environment {
@@ -22,6 +25,10 @@ pub(crate) struct Environment {
     pub(crate) namespace: Option<NamespaceName>,
     /// PEAT_LOCK_TIMEOUT.
     pub(crate) lock_timeout: Option<Duration>,
+    /// PEAT_BACKGROUND: whether a command on a lazy repository has the rest brought afterwards.
+    pub(crate) hydrates_in_background: bool,
+    /// PEAT_HELD: what the process that started this one holds.
+    pub(crate) held: Option<String>,
     home: Option<PathBuf>,
     cache: Option<PathBuf>,
 }
@@ -54,6 +61,8 @@ impl Environment {
                 .map(|value| duration(&value))
                 .transpose()
                 .map_err(|error| wrong("PEAT_LOCK_TIMEOUT", &error))?,
+            hydrates_in_background: switch("PEAT_BACKGROUND")?,
+            held: text(HELD)?,
             home: path("PEAT_HOME").or_else(|| Some(base("XDG_DATA_HOME", ".local/share")?.join("peat"))),
             cache: path("PEAT_CACHE_DIR").or_else(|| Some(base("XDG_CACHE_HOME", ".cache")?.join("peat"))),
         })
@@ -67,6 +76,15 @@ impl Environment {
     /// Where compiled extensions lie.
     pub(crate) fn cache(&self) -> Result<PathBuf, Failure> {
         absolute("PEAT_CACHE_DIR", self.cache.clone())
+    }
+}
+
+/// `on` or `off`; on when it is not set.
+fn switch(name: &'static str) -> Result<bool, Failure> {
+    match text(name)?.as_deref() {
+        None | Some("on") => Ok(true),
+        Some("off") => Ok(false),
+        Some(_) => Err(wrong(name, "write on or off")),
     }
 }
 

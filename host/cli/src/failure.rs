@@ -12,6 +12,7 @@ use peat_core::ports::{
 };
 use peat_core::repository::ConfigError;
 use peat_core::run::RunError;
+use peat_core::sync::SyncError;
 use serde_json::{Value, json};
 
 use crate::exit_code::ExitCode;
@@ -78,6 +79,18 @@ pub(crate) enum Failure {
     /// A run could not begin, or its results are not where they belong.
     #[error(transparent)]
     Run(#[from] Box<RunError>),
+    /// A sync is not complete.
+    #[error(transparent)]
+    Sync(#[from] Box<SyncError>),
+}
+
+impl From<SyncError> for Failure {
+    fn from(error: SyncError) -> Self {
+        match error {
+            SyncError::Stopped(error) => Self::Hold(error),
+            other => Self::Sync(Box::new(other)),
+        }
+    }
 }
 
 impl From<RunError> for Failure {
@@ -110,6 +123,7 @@ impl Failure {
             Self::Object(error) => of_object(error),
             Self::Hold(error) => of_hold(error),
             Self::Run(error) => of_run(error),
+            Self::Sync(error) => of_sync(error),
         }
     }
 }
@@ -138,7 +152,19 @@ fn of_run(error: &RunError) -> ExitCode {
         RunError::Datastore(error) => of_datastore(error),
         RunError::LeaseLost { .. } => ExitCode::LeaseLost,
         RunError::NotPushed { source, .. } => of_datastore(source),
+        RunError::Hold(error) => of_hold(error),
         RunError::Interrupted => ExitCode::Interrupted,
+    }
+}
+
+/// The exit code of a sync that is not complete: of the first thing that did not arrive.
+pub(crate) fn of_sync(error: &SyncError) -> ExitCode {
+    match error {
+        SyncError::Stopped(error) => of_hold(error),
+        SyncError::Incomplete { failures, .. } => {
+            failures.told.first().map_or(ExitCode::DatastoreUnavailable, |failure| of_hold(&failure.error))
+        }
+        SyncError::TimedOut { .. } => ExitCode::DatastoreUnavailable,
     }
 }
 
@@ -147,6 +173,7 @@ fn of_hold(error: &HoldError) -> ExitCode {
         HoldError::Local(error) => of_lock(error),
         HoldError::Datastore(error) => of_datastore(error),
         HoldError::Store(error) => of_store(error),
+        HoldError::Lane(_) | HoldError::Inherited(_) => ExitCode::Internal,
         HoldError::Interrupted => ExitCode::Interrupted,
     }
 }
@@ -187,7 +214,7 @@ fn of_datastore(error: &DatastoreError) -> ExitCode {
 /// The exit code of a local lock that was not given.
 fn of_lock(error: &LocalLockError) -> ExitCode {
     match error {
-        LocalLockError::Held { .. } => ExitCode::LockTimeout,
+        LocalLockError::Held { .. } | LocalLockError::HeldByAncestor { .. } => ExitCode::LockTimeout,
         LocalLockError::Io { .. } => ExitCode::DatastoreUnavailable,
     }
 }
@@ -209,7 +236,7 @@ fn of_extension(error: &ExtensionError, misbehaved: ExitCode) -> ExitCode {
 
 fn of_object(error: &ObjectError) -> ExitCode {
     match error {
-        ObjectError::InvalidKey { .. } => ExitCode::InvalidInput,
+        ObjectError::InvalidKey { .. } | ObjectError::Misconfigured { .. } => ExitCode::InvalidInput,
         ObjectError::NotFound { .. } => ExitCode::NotFound,
         ObjectError::Denied { .. } => ExitCode::Denied,
         ObjectError::Corrupt { .. } => ExitCode::Corrupt,

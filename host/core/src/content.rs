@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::digest::{Digest, Hasher};
+use crate::ports::Movement;
 
 /// Immutable bytes: in memory, in a file, or a part of either.
 pub trait Content: Debug + Send + Sync {
@@ -41,6 +42,11 @@ pub fn slice(content: &SharedContent, offset: u64, length: u64) -> Option<Shared
 /// One content after the other, as one.
 pub fn concatenate(parts: Vec<SharedContent>) -> SharedContent {
     Arc::new(Concatenated { size: parts.iter().map(|part| part.size()).sum(), parts })
+}
+
+/// The same content; `movement` counts that it is being read.
+pub fn watched(content: SharedContent, movement: Movement) -> SharedContent {
+    Arc::new(Watched { content, movement })
 }
 
 /// All bytes. `InvalidData` when there are more than `limit`, `UnexpectedEof` when there are fewer than promised.
@@ -145,6 +151,27 @@ impl Content for Concatenated {
             offset -= part.size();
         }
         Ok(0)
+    }
+}
+
+#[derive(Debug)]
+struct Watched {
+    content: SharedContent,
+    movement: Movement,
+}
+
+impl Content for Watched {
+    fn size(&self) -> u64 {
+        self.content.size()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.movement.moved();
+        self.content.read_at(offset, buffer)
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        self.content.as_any()
     }
 }
 

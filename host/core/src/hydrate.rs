@@ -6,24 +6,18 @@ use std::pin::pin;
 
 use futures::future::{Either, select};
 
-use crate::digest::Digest;
-use crate::hold::{self, Held, HoldError, HoldPorts};
+use crate::fetch::fetch_missing;
+use crate::hold::{Held, HoldError, HoldPorts};
 use crate::identifiers::PartitionName;
 use crate::interrupt::Interrupt;
 use crate::ports::{
-    ContentRequest, Datastore, DatastoreError, EntryFilter, ErrorKind, LocalStore, Progress, ProgressUnit, PullRequest,
-    PushRequest, StoredEntry, StoredState,
+    Datastore, DatastoreError, DeltaMode, ErrorKind, LocalStore, MissingFilter, Objects, Progress, ProgressUnit,
+    PullDepth, PullRequest, PushRequest,
 };
 use crate::repository::HydrationStrategy;
+use crate::transfer::{Failures, Hydrated, Lost};
 
-/// Content asked for in one call: enough to keep a store busy, little enough to show progress and to lose on a fault.
-const FETCH_ITEMS_MAX: usize = 256;
-
-/// Bytes asked for in one call, unless a single content is larger.
-const FETCH_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
-/// Entries looked at in one query of the local store.
-const PAGE_ENTRIES: u32 = 1000;
+pub use crate::fetch::{Pause, fetch_one, fetch_these};
 
 /// What hydration needs.
 #[derive(Clone, Copy)]
@@ -42,24 +36,11 @@ impl std::fmt::Debug for HydratePorts<'_> {
     }
 }
 
-/// What was brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Hydrated {
-    /// Partitions that had news.
-    pub partitions_changed: u64,
-    /// Entries taken over.
-    pub entries: u64,
-    /// Contents brought.
-    pub contents: u64,
-    /// Their bytes.
-    pub bytes: u64,
-}
-
 /// Before a run: sends what earlier runs of this partition left uncommitted, takes over the news of the run's scope, and
-/// brings the newest content of it.
+/// brings the content of it: of a lazy repository the newest versions, otherwise all.
 pub async fn before_run(
     ports: &HydratePorts<'_>,
-    held: &mut Held,
+    held: &Held,
     scope: &[PartitionName],
     strategy: HydrationStrategy,
     interrupt: &Interrupt,
@@ -67,200 +48,140 @@ pub async fn before_run(
     if let Some(own) = scope.first() {
         push_pending(ports, held, own).await?;
     }
-    let leases = held.lease.iter().cloned().collect();
+    let leases: Vec<_> = held.lease().into_iter().collect();
     let request = PullRequest {
         partitions: Some(scope.to_vec()),
-        leases,
-        with_content: with_content(ports.datastore, strategy),
+        leases: leases.clone(),
+        depth: index_depth(ports.datastore),
         cursor: None,
     };
+    let newest_only = strategy == HydrationStrategy::Lazy;
     let work = async {
-        let mut hydrated = pull(ports, request).await?;
-        for partition in scope {
-            let filter = EntryFilter {
-                partition: Some(partition.clone()),
-                latest_only: true,
-                public_only: true,
-                ..EntryFilter::default()
-            };
-            fetch_missing(ports, filter, &mut hydrated).await?;
+        let mut brought = Hydrated::default();
+        pull(ports, request, &mut brought).await?;
+        if !ports.datastore.features().hydration {
+            return Ok(brought);
         }
-        Ok(hydrated)
+        for partition in scope {
+            let mut failures = Failures::default();
+            fetch_missing(ports, Some(partition), newest_only, None, &mut brought, &mut failures).await?;
+            if let Some(failure) = failures.told.into_iter().next() {
+                whole(ports, partition, &leases, newest_only, &mut brought, failure.lost, failure.error).await?;
+            }
+        }
+        Ok(brought)
     };
-    let work = hold::keep_alive(&ports.hold, held, work);
+    let work = held.unless_lost(&ports.hold, work);
     match select(pin!(work), pin!(interrupt.wait())).await {
         Either::Left((result, _)) => result?,
         Either::Right(_) => Err(HoldError::Interrupted),
     }
 }
 
-/// Commits what is pending of a held partition, oldest first. The lease stays.
-pub async fn push_pending(
+/// Second way for a partition whose content did not come: everything of it with one pull. Fails with what failed first when
+/// that does not help.
+async fn whole(
     ports: &HydratePorts<'_>,
-    held: &mut Held,
     partition: &PartitionName,
-) -> Result<u64, HoldError> {
+    leases: &[crate::lease::Lease],
+    newest_only: bool,
+    brought: &mut Hydrated,
+    lost: Lost,
+    reason: HoldError,
+) -> Result<(), HoldError> {
+    ports.store.distrust(partition)?;
+    let request = PullRequest {
+        partitions: Some(vec![partition.clone()]),
+        leases: leases.to_vec(),
+        depth: PullDepth::Content,
+        cursor: None,
+    };
+    let pulled = pull(ports, request, brought).await;
+    let filter = MissingFilter { partition: Some(partition.clone()), newest_only, limit: Some(1), after: None };
+    if pulled.is_ok() && ports.store.missing(&filter)?.is_empty() {
+        ports.hold.observer.warn(&format!("the content of {partition} came with all of its index: {reason}"));
+        return Ok(());
+    }
+    match (reason, lost) {
+        (HoldError::Datastore(DatastoreError::Refused { kind, subject, message }), Lost::Content { name, version }) => {
+            let message = format!("{name} version {version} of {partition} cannot be brought: {message}");
+            Err(DatastoreError::Refused { kind, subject, message }.into())
+        }
+        (reason, _) => Err(reason),
+    }
+}
+
+/// Commits what is pending of a held partition, oldest first. The lease stays.
+pub async fn push_pending(ports: &HydratePorts<'_>, held: &Held, partition: &PartitionName) -> Result<u64, HoldError> {
     let mut pushed = 0;
     for pending in ports.store.pending(Some(partition))? {
         let commit_id = pending.changes.commit_id.clone();
-        let request =
-            PushRequest { changes: pending.changes, lease: held.lease.clone(), release: false, may_be_repeated: true };
-        let receipt = ports.datastore.push(&request).await?;
+        let request = PushRequest { changes: pending.changes, lease: None, release: false, may_be_repeated: true };
+        let receipt = held.push(&ports.hold, ports.datastore, request).await?;
         ports.store.confirm(&commit_id, partition, &receipt)?;
-        held.lease = receipt.lease;
         pushed += 1;
     }
     Ok(pushed)
 }
 
-/// Takes over all pages of `request`.
-pub async fn pull(ports: &HydratePorts<'_>, mut request: PullRequest) -> Result<Hydrated, HoldError> {
-    let mut hydrated = Hydrated::default();
+/// Takes over all pages of `request`. Partitions that it names are read afterwards, as far as they have news.
+pub async fn pull(ports: &HydratePorts<'_>, mut request: PullRequest, brought: &mut Hydrated) -> Result<(), HoldError> {
+    let (before, mut heard) = (brought.partitions_changed, 0);
     loop {
         let page = ports.datastore.pull(&request).await?;
         for delta in &page.deltas {
+            if delta.mode == DeltaMode::Changed && request.depth != PullDepth::Partitions {
+                return Err(only_told(&delta.partition).into());
+            }
             ports.store.apply(delta)?;
-            hydrated.partitions_changed += u64::from(!delta.continues);
-            hydrated.entries += delta.entries.len() as u64;
+            if delta.mode == DeltaMode::Changed {
+                heard += 1;
+                continue;
+            }
+            brought.partitions_changed += u64::from(!delta.continues);
+            brought.entries += delta.entries.len() as u64;
             for content in delta.entries.iter().filter_map(|pulled| pulled.content.as_ref()) {
-                hydrated.contents += 1;
-                hydrated.bytes += content.size();
+                brought.contents += 1;
+                brought.bytes += content.size();
             }
         }
+        let done = brought.partitions_changed - before + heard;
         ports.hold.observer.progress(Progress {
-            message: "reading the index".to_owned(),
-            done: hydrated.partitions_changed,
+            message: "reading the index, partitions".to_owned(),
+            done,
             total: page.partitions_total,
             unit: ProgressUnit::Items,
+            objects: None::<Objects>,
         });
         match page.cursor {
             Some(cursor) if Some(&cursor) == request.cursor.as_ref() => return Err(stuck(&cursor).into()),
             Some(cursor) => request.cursor = Some(cursor),
-            None => return Ok(hydrated),
+            None => break,
         }
     }
-}
-
-/// Brings the content of every entry of `filter` that is not on this machine.
-pub async fn fetch_missing(
-    ports: &HydratePorts<'_>,
-    mut filter: EntryFilter,
-    hydrated: &mut Hydrated,
-) -> Result<(), HoldError> {
-    filter.limit = Some(PAGE_ENTRIES);
-    loop {
-        let page = ports.store.entries(&filter)?;
-        let last = page.last().map(|stored| (stored.partition.clone(), stored.entry.description.name.clone()));
-        let is_last_page = page.len() < PAGE_ENTRIES as usize;
-        let mut missing: Vec<StoredEntry> =
-            page.into_iter().filter(|stored| stored.state == StoredState::Remote).collect();
-        let mut seen = std::collections::BTreeSet::new();
-        missing.retain(|stored| seen.insert(stored.entry.description.digest));
-        for batch in batches(&missing) {
-            fetch(ports, batch, hydrated).await?;
+    if request.depth != PullDepth::Partitions
+        && let Some(partitions) = &request.partitions
+    {
+        let unread = ports.store.unread()?;
+        let read: Vec<PartitionName> =
+            partitions.iter().filter(|partition| unread.binary_search(partition).is_ok()).cloned().collect();
+        if !read.is_empty() {
+            ports.store.mark_read(&read)?;
         }
-        if is_last_page {
-            return Ok(());
-        }
-        filter.after = last;
-    }
-}
-
-/// Brings these contents. What a collector removed meanwhile is asked for once more after a fresh look at the index; what
-/// is still referenced and cannot be had fails, by name.
-pub async fn fetch(ports: &HydratePorts<'_>, batch: &[StoredEntry], hydrated: &mut Hydrated) -> Result<(), HoldError> {
-    let wanted: Vec<ContentRequest> = batch.iter().map(content_request).collect();
-    let answers = ports.datastore.fetch(&wanted).await?;
-    for (request, answer) in wanted.iter().zip(answers) {
-        let content = match answer {
-            Ok(content) => content,
-            Err(DatastoreError::Refused { kind: ErrorKind::NotFound, .. }) => match again(ports, request).await? {
-                Some(content) => content,
-                None => continue,
-            },
-            Err(error) => return Err(error.into()),
-        };
-        ports.store.keep(&request.digest, &content)?;
-        hydrated.contents += 1;
-        hydrated.bytes += content.size();
-        ports.hold.observer.progress(Progress {
-            message: "bringing content".to_owned(),
-            done: hydrated.bytes,
-            total: None,
-            unit: ProgressUnit::Bytes,
-        });
     }
     Ok(())
 }
 
-/// Second try for content that was not found: pulls the partition, and asks again where the entry is still there.
-async fn again(
-    ports: &HydratePorts<'_>,
-    request: &ContentRequest,
-) -> Result<Option<crate::content::SharedContent>, HoldError> {
-    let scoped = PullRequest { partitions: Some(vec![request.partition.clone()]), ..PullRequest::default() };
-    pull(ports, scoped).await?;
-    let filter = EntryFilter {
-        partition: Some(request.partition.clone()),
-        name: Some(request.name.clone()),
-        ..EntryFilter::default()
-    };
-    let still = ports.store.entries(&filter)?.into_iter().find(|stored| stored.entry.version == request.version);
-    let Some(still) = still else { return Ok(None) };
-    let answer = ports.datastore.fetch(&[content_request(&still)]).await?.into_iter().next();
-    match answer {
-        Some(Ok(content)) => Ok(Some(content)),
-        Some(Err(DatastoreError::Refused { kind: ErrorKind::NotFound, .. })) | None => {
-            Err(missing(request, &still.entry.description.digest).into())
-        }
-        Some(Err(error)) => Err(error.into()),
-    }
+/// How deep a pull goes to bring the index: with content where the extension cannot bring that later.
+pub fn index_depth(datastore: &dyn Datastore) -> PullDepth {
+    if datastore.features().hydration { PullDepth::Index } else { PullDepth::Content }
 }
 
-/// Whether a pull brings content too: always where the extension cannot bring it later.
-pub fn with_content(datastore: &dyn Datastore, strategy: HydrationStrategy) -> bool {
-    strategy == HydrationStrategy::Full || !datastore.features().hydration
-}
-
-fn content_request(stored: &StoredEntry) -> ContentRequest {
-    let description = &stored.entry.description;
-    ContentRequest {
-        partition: stored.partition.clone(),
-        name: description.name.clone(),
-        version: stored.entry.version,
-        size: description.size,
-        digest: description.digest,
-        location: stored.entry.location.clone(),
-    }
-}
-
-fn batches(missing: &[StoredEntry]) -> impl Iterator<Item = &[StoredEntry]> {
-    let mut rest = missing;
-    std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let length = rest
-            .iter()
-            .take(FETCH_ITEMS_MAX)
-            .take_while(|stored| {
-                let before = bytes;
-                bytes += stored.entry.description.size;
-                before == 0 || bytes <= FETCH_BYTES_MAX
-            })
-            .count();
-        let (batch, others) = rest.split_at(length);
-        rest = others;
-        (!batch.is_empty()).then_some(batch)
-    })
-}
-
-fn missing(request: &ContentRequest, digest: &Digest) -> DatastoreError {
+fn only_told(partition: &PartitionName) -> DatastoreError {
     DatastoreError::Refused {
-        kind: ErrorKind::Corrupt,
-        subject: request.name.to_string(),
-        message: format!(
-            "{} version {} of {} is in the index, but its content (sha256 {digest}) is not in the datastore",
-            request.name, request.version, request.partition
-        ),
+        kind: ErrorKind::InvalidInput,
+        subject: partition.to_string(),
+        message: format!("the datastore extension said that {partition} has changed instead of what has changed"),
     }
 }
 

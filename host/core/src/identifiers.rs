@@ -232,6 +232,11 @@ impl PartitionName {
         Self("namespace".to_owned())
     }
 
+    /// What the lease of the whole namespace is for. Not a partition of data.
+    pub fn structural() -> Self {
+        Self("structural".to_owned())
+    }
+
     /// The model this partition belongs to; none for workflows and singles.
     pub fn model(&self) -> Option<(ModelTypeName, ModelId)> {
         let (model_type, id) = self.0.strip_prefix("model--")?.split_once("--")?;

@@ -7,6 +7,7 @@
 pub mod content;
 pub mod digest;
 pub mod entry;
+mod fetch;
 pub mod hold;
 pub mod hydrate;
 pub mod identifiers;
@@ -14,7 +15,9 @@ pub mod interrupt;
 pub mod lease;
 pub mod metadata;
 pub mod ports;
+pub mod renewal;
 pub mod repository;
 pub mod run;
 pub mod schema;
 pub mod sync;
+pub mod transfer;

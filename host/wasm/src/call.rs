@@ -5,7 +5,7 @@
 //! store goes with the call, whatever came of it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use peat_core::ports::ExtensionError;
 use tokio::task::JoinHandle;
@@ -17,6 +17,7 @@ use crate::bindings;
 use crate::capabilities::data::DataClient;
 use crate::capabilities::log::GuestLog;
 use crate::convert::Invalid;
+use crate::deadline::{Deadline, Patience};
 use crate::failure::CallName;
 use crate::host::{HostOptions, Loaded};
 use crate::inspect::{DATASTORE_REQUIRED, Inspected, InspectedKind, METHODS, feature_interface};
@@ -30,7 +31,7 @@ pub(crate) struct Call {
     pub(crate) limits: Limits,
     pub(crate) log: Arc<GuestLog>,
     pub(crate) data: Option<DataClient>,
-    pub(crate) deadline: Duration,
+    pub(crate) patience: Patience,
     pub(crate) name: &'static str,
 }
 
@@ -71,21 +72,23 @@ impl Call {
         P: ComponentNamedList + Lower + Send + Sync + 'static,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
-        let Self { loaded, services, limits, log, data, deadline, name: _ } = self;
+        let Self { loaded, services, limits, log, data, patience, name: _ } = self;
         let state =
             GuestState::new(services, limits.clone(), Arc::clone(&log), data).map_err(|error| name.host(error))?;
-        let mut store = store(&loaded, state, deadline);
-        let called = tokio::time::timeout(deadline, async {
+        let deadline = Arc::new(Deadline::new(patience, Arc::clone(&state.activity)));
+        let mut store = store(&loaded, state, Arc::clone(&deadline));
+        let called = until(&deadline, async {
             let instance = loaded.pre.instantiate_async(&mut store).await?;
             let function = select(&mut store, &instance)?;
             let parameters = arguments(store.data_mut())?;
             function.call_async(&mut store, parameters).await
         })
         .await;
+        let deadline = patience.duration();
         let ended = match called {
-            Ok(Ok(results)) => answer(store.data_mut(), results).map_err(|invalid| name.malformed(invalid)),
-            Ok(Err(error)) => Err(name.failed(&error, &store.data().accounting, &limits, deadline)),
-            Err(_) => Err(name.deadline(deadline)),
+            Some(Ok(results)) => answer(store.data_mut(), results).map_err(|invalid| name.malformed(invalid)),
+            Some(Err(error)) => Err(name.failed(&error, &store.data().accounting, &limits, deadline)),
+            None => Err(name.deadline(deadline)),
         };
         drop(store);
         log.close();
@@ -102,7 +105,19 @@ impl<T> Drop for EndWithCaller<T> {
     }
 }
 
-fn store(loaded: &Loaded, state: GuestState, deadline: Duration) -> Store<GuestState> {
+/// The value, or none when the deadline is over first.
+async fn until<T>(deadline: &Deadline, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    loop {
+        match tokio::time::timeout(deadline.next_look(), work.as_mut()).await {
+            Ok(value) => return Some(value),
+            Err(_) if deadline.is_over(Instant::now()) => return None,
+            Err(_) => {}
+        }
+    }
+}
+
+fn store(loaded: &Loaded, state: GuestState, deadline: Arc<Deadline>) -> Store<GuestState> {
     let host_call_bytes = usize::try_from(state.limits.host_call_bytes).unwrap_or(usize::MAX);
     let handles = state.limits.handles as usize;
     let mut store = Store::new(loaded.pre.engine(), state);
@@ -111,12 +126,11 @@ fn store(loaded: &Loaded, state: GuestState, deadline: Duration) -> Store<GuestS
     store.set_max_component_handles(handles);
     store.set_epoch_deadline(1);
     // The timer ends a call at its next yield; this ends it too where the runtime is too busy to run the timer.
-    let latest = Instant::now().checked_add(deadline);
     store.epoch_deadline_callback(move |_| {
-        Ok(match latest {
-            Some(latest) if Instant::now() >= latest => UpdateDeadline::Interrupt,
+        Ok(match deadline.is_over(Instant::now()) {
+            true => UpdateDeadline::Interrupt,
             // Tokio's own yield lets its timers run before the guest goes on, also when every thread has a busy guest.
-            _ => UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())),
+            false => UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())),
         })
     });
     store
@@ -134,7 +148,8 @@ pub(crate) async fn load_once(
     let log = GuestLog::new(&limits, Box::new(|_, _| {}));
     let state =
         GuestState::new(Services::none(options), limits.clone(), log, None).map_err(|error| name.host(error))?;
-    let mut store = store(loaded, state, deadline);
+    let watched = Arc::new(Deadline::new(Patience::Total(deadline), Arc::clone(&state.activity)));
+    let mut store = store(loaded, state, watched);
     let instance = match tokio::time::timeout(deadline, loaded.pre.instantiate_async(&mut store)).await {
         Ok(Ok(instance)) => instance,
         Ok(Err(error)) => return Err(name.failed(&error, &store.data().accounting, &limits, deadline)),

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use peat_core::identifiers::{GrantName, NamespaceName};
-use peat_core::ports::{HolderIdentity, ObjectStore, Observer, Replica, Spool};
+use peat_core::ports::{HolderIdentity, Movement, ObjectStore, Observer, Replica, Spool};
 
 /// Something an extension can import only when the operator granted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,6 +124,8 @@ pub struct DatastoreBinding {
     pub identity: Arc<dyn HolderIdentity>,
     /// Watches its progress; gets its warnings.
     pub observer: Arc<dyn Observer>,
+    /// Bytes that its stores move: while they do, no call of it is given up.
+    pub movement: Movement,
 }
 
 impl fmt::Debug for ModelBinding {

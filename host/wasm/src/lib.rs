@@ -21,6 +21,7 @@ mod call;
 mod capabilities;
 mod convert;
 mod datastore;
+mod deadline;
 mod engine;
 mod failure;
 mod grants;

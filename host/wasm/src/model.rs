@@ -13,6 +13,7 @@ use crate::capabilities::data;
 use crate::capabilities::log::GuestLog;
 use crate::convert::lease::millis;
 use crate::convert::text::{line, message};
+use crate::deadline::Patience;
 use crate::grants::{Capability, ModelBinding};
 use crate::host::{ExtensionSource, Host};
 use crate::inspect::InspectedKind;
@@ -84,7 +85,7 @@ impl MethodExecutor for ModelExecutor {
             log: GuestLog::new(&limits, Box::new(sink)),
             limits,
             data: Some(client),
-            deadline: invocation.deadline,
+            patience: Patience::Total(invocation.deadline),
             name: "run",
         };
         let parameters = self.invocation(invocation);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use peat_core::identifiers::GrantName;
 use peat_core::ports::{
-    Clock, HolderIdentity, ObjectStore, Observer, Random, Replica, Silent, Spool, SpoolWriter, StoreError,
+    Clock, HolderIdentity, Movement, ObjectStore, Observer, Random, Replica, Silent, Spool, SpoolWriter, StoreError,
 };
 use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -17,6 +17,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::capabilities::data::DataClient;
 use crate::capabilities::log::GuestLog;
 use crate::capabilities::wasi;
+use crate::deadline::Activity;
 use crate::host::HostOptions;
 use crate::limits::{Accounting, Limits, Reached};
 
@@ -37,6 +38,8 @@ pub(crate) struct Services {
     pub(crate) bucket: Option<Arc<dyn ObjectStore>>,
     pub(crate) replica: Option<Arc<dyn Replica>>,
     pub(crate) identity: Option<Arc<dyn HolderIdentity>>,
+    /// Bytes on their way to and from its store.
+    pub(crate) movement: Movement,
 }
 
 /// The data of one `Store`.
@@ -46,6 +49,7 @@ pub(crate) struct GuestState {
     pub(crate) table: ResourceTable,
     pub(crate) accounting: Accounting,
     pub(crate) log: Arc<GuestLog>,
+    pub(crate) activity: Arc<Activity>,
     pub(crate) data: Option<DataClient>,
     /// Bytes of small contents of the guest's own that are alive.
     pub(crate) resident_bytes: Arc<AtomicU64>,
@@ -83,6 +87,7 @@ impl GuestState {
             accounting: Accounting::new(&limits),
             table,
             log,
+            activity: Arc::new(Activity::new(services.movement.clone())),
             data,
             resident_bytes: Arc::new(AtomicU64::new(0)),
             content_bytes: 0,
@@ -154,6 +159,7 @@ impl Services {
             bucket: None,
             replica: None,
             identity: None,
+            movement: Movement::default(),
         }
     }
 }

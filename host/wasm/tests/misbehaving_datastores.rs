@@ -15,7 +15,7 @@ use peat_core::identifiers::{CommitId, DataName, NamespaceName, PartitionName, R
 use peat_core::lease::Holder;
 use peat_core::ports::{
     AcquireRequest, Datastore as _, DatastoreError, DatastoreFeatures, ErrorKind, ExtensionError, HolderIdentity,
-    Observer, Progress, PullRequest, PushRequest,
+    Movement, Observer, Progress, PullRequest, PushRequest,
 };
 use peat_test_support::local_store::MemoryStore;
 use peat_wasm::{ComponentDatastore, DatastoreBinding, GrantedCapabilities};
@@ -69,6 +69,7 @@ async fn open(world: &World, bytes: &[u8]) -> (ComponentDatastore, Vec<String>) 
         spool: store,
         identity: Arc::new(Somebody),
         observer: warnings.clone(),
+        movement: Movement::default(),
     };
     let datastore = world.host.datastore(world.install(bytes), binding).await.unwrap();
     let warned = warnings.0.lock().unwrap().clone();

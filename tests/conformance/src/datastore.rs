@@ -10,8 +10,8 @@ use peat_core::entry::{ChangeSet, Entry};
 use peat_core::identifiers::{PartitionName, Version};
 use peat_core::lease::Lease;
 use peat_core::ports::{
-    AcquireRequest, ContentRequest, Datastore, DatastoreError, EntryFilter, ErrorKind, LocalStore, PullRequest,
-    PushReceipt, PushRequest, Verdict,
+    AcquireRequest, ContentRequest, Datastore, DatastoreError, EntryFilter, ErrorKind, LocalStore, PullDepth,
+    PullRequest, PushReceipt, PushRequest, Verdict,
 };
 use peat_test_support::local_store::MemoryStore;
 
@@ -113,8 +113,8 @@ impl Machine {
 
     /// Pulls all pages and takes them over; answers how many entries came.
     async fn pull(&self, partitions: Option<Vec<PartitionName>>) -> usize {
-        let with_content = !self.datastore.features().hydration;
-        let mut request = PullRequest { partitions, leases: Vec::new(), with_content, cursor: None };
+        let depth = if self.datastore.features().hydration { PullDepth::Index } else { PullDepth::Content };
+        let mut request = PullRequest { partitions, leases: Vec::new(), depth, cursor: None };
         let mut entries = 0;
         loop {
             let page = self.datastore.pull(&request).await.unwrap();

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
 
+pub mod buckets;
 pub mod crash_work;
 pub mod datastore;
 pub mod local_locks;

@@ -3,7 +3,9 @@
 use peat_core::content;
 use peat_core::digest::Digest;
 use peat_core::entry::ChangeSet;
-use peat_core::ports::{DeltaMode, EntryFilter, LocalStore, StoreError, StoredEntry, StoredState};
+use peat_core::ports::{
+    DeltaMode, EntryFilter, LocalStore, Missing, MissingFilter, MissingPosition, StoreError, StoredEntry, StoredState,
+};
 
 use crate::samples::{
     append, bytes, commit_id, delta, description, entry, name, new_entry, partition, read, receipt, reference,
@@ -28,6 +30,10 @@ macro_rules! local_store_suite {
             a_replacement_that_was_broken_off_loses_nothing
             content_is_remote_until_it_is_kept
             content_of_every_size_is_read_back
+            what_is_missing_is_listed_by_its_place
+            of_what_is_missing_a_method_reads_the_newest
+            a_partition_is_unread_until_its_news_are_here
+            a_distrusted_partition_is_told_whole_again
             spooled_content_can_be_committed
             entries_are_listed_in_order
             a_listing_is_filtered
@@ -285,6 +291,117 @@ pub async fn content_is_remote_until_it_is_kept(store: &impl LocalStore) {
     assert_eq!(read(&store.content(&Digest::of(b"along")).unwrap().unwrap()), b"along");
     with_content.entries[0].content = Some(content::in_memory(*b"wrong"));
     assert!(matches!(store.apply(&with_content), Err(StoreError::Corrupt { .. })));
+}
+
+pub async fn what_is_missing_is_listed_by_its_place(store: &impl LocalStore) {
+    let at = |data: &str, version: u64, location: &str, bytes: &[u8]| {
+        let mut entry = entry(data, version, bytes);
+        entry.location = location.to_owned();
+        entry
+    };
+    let (one, two) = (b"first".as_slice(), b"second one".as_slice());
+    let entries = vec![
+        at("a", 1, "pack:2", one),
+        at("b", 1, "pack:1", two),
+        at("b", 2, "pack:1", one),
+        at("c", 1, "pack:3", two),
+    ];
+    store.apply(&delta("q", DeltaMode::Extend, "v1", entries, false)).unwrap();
+    store.apply(&delta("p", DeltaMode::Extend, "v1", vec![at("z", 1, "pack:9", b"third")], false)).unwrap();
+    store.commit(&append(1, "q", vec![new_entry("here", b"here")])).unwrap();
+    store.stage(&append(2, "q", vec![new_entry("staged", b"staged")]), 1).unwrap();
+    let list = |filter: &MissingFilter| {
+        let missing = store.missing(filter).unwrap();
+        assert!(missing.iter().all(|stored| stored.state == StoredState::Remote));
+        let told = |stored: &StoredEntry| format!("{}{}", stored.entry.description.name, stored.entry.version.0);
+        missing.iter().map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&MissingFilter::default()), ["z1", "b1", "b2", "a1", "c1"]);
+    let total = |of: Option<&str>| store.missing_total(of.map(partition).as_ref()).unwrap();
+    assert_eq!(total(None), Missing { entries: 5, bytes: 35 });
+    assert_eq!(total(Some("q")), Missing { entries: 4, bytes: 30 });
+    let mut filter = MissingFilter { limit: Some(2), ..MissingFilter::default() };
+    let mut paged = Vec::new();
+    while let Some(last) = store.missing(&filter).unwrap().pop() {
+        paged.extend(list(&filter));
+        filter.after = Some(MissingPosition {
+            partition: last.partition,
+            location: last.entry.location,
+            name: last.entry.description.name,
+            version: last.entry.version,
+        });
+    }
+    assert_eq!(paged, ["z1", "b1", "b2", "a1", "c1"]);
+    // One content may be that of several entries.
+    let kept = [(Digest::of(one), content::in_memory(one)), (Digest::of(b"third"), content::in_memory(*b"third"))];
+    store.keep_all(&kept).unwrap();
+    assert_eq!(list(&MissingFilter { partition: Some(partition("q")), ..MissingFilter::default() }), ["b1", "c1"]);
+    assert_eq!(total(None), Missing { entries: 2, bytes: 20 });
+    let mut removal = delta("q", DeltaMode::Extend, "v2", vec![at("d", 1, "pack:4", one)], false);
+    removal.removed = vec![reference("b", 1)];
+    store.apply(&removal).unwrap();
+    assert_eq!(list(&MissingFilter::default()), ["c1"], "what came or left is not missing");
+    let wrong = [(Digest::of(two), content::in_memory(*b"something")), (Digest::of(b"x"), content::in_memory(*b"x"))];
+    assert!(matches!(store.keep_all(&wrong), Err(StoreError::Corrupt { .. })));
+    assert!(store.content(&Digest::of(b"x")).unwrap().is_none(), "half of what was given is kept");
+}
+
+pub async fn of_what_is_missing_a_method_reads_the_newest(store: &impl LocalStore) {
+    let failed = |mut entry: peat_core::entry::Entry| {
+        entry.description.of_failed_run = true;
+        entry
+    };
+    let entries = vec![
+        entry("a", 1, b"a1"),
+        entry("a", 2, b"a2"),
+        failed(entry("a", 3, b"a3")),
+        failed(entry("b", 1, b"b1")),
+        entry("c", 1, b"c1"),
+        entry(".run/run-00000001/log", 1, b"log"),
+    ];
+    store.apply(&delta("p", DeltaMode::Extend, "v1", entries, false)).unwrap();
+    store.keep(&Digest::of(b"c1"), &content::in_memory(*b"c1")).unwrap();
+    let filter = MissingFilter { newest_only: true, ..MissingFilter::default() };
+    assert_eq!(shape(&store.missing(&filter).unwrap()), [("a", 2, StoredState::Remote)]);
+    store.keep(&Digest::of(b"a2"), &content::in_memory(*b"a2")).unwrap();
+    assert!(store.missing(&filter).unwrap().is_empty(), "an older version is no substitute for the newest");
+}
+
+pub async fn a_partition_is_unread_until_its_news_are_here(store: &impl LocalStore) {
+    let changed = |of: &str, version: &str| delta(of, DeltaMode::Changed, version, Vec::new(), false);
+    let names = |found: Vec<peat_core::identifiers::PartitionName>| {
+        found.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    store.apply(&changed("b", "etag-1")).unwrap();
+    store.apply(&changed("a", "etag-2")).unwrap();
+    assert_eq!((names(store.unread().unwrap()), names(store.partitions().unwrap())), ("a b".into(), "a b".into()));
+    assert_eq!(known(store, "a"), None);
+    store.apply(&delta("a", DeltaMode::Replace, "v1", vec![entry("x", 1, b"1")], true)).unwrap();
+    assert_eq!(names(store.unread().unwrap()), "a b", "half an index is none");
+    store.apply(&delta("a", DeltaMode::Extend, "v1", vec![entry("y", 1, b"1")], false)).unwrap();
+    assert_eq!((names(store.unread().unwrap()), known(store, "a")), ("b".into(), Some("v1".into())));
+    // News of something that is here: it stays as it was.
+    store.apply(&changed("a", "etag-3")).unwrap();
+    assert_eq!((names(store.unread().unwrap()), known(store, "a")), ("a b".into(), Some("v1".into())));
+    assert_eq!(all(store).len(), 2);
+    store.mark_read(&[partition("a"), partition("unheard-of")]).unwrap();
+    assert_eq!(names(store.unread().unwrap()), "b");
+    // A commit of this machine says nothing about what others did.
+    let changes = append(1, "b", vec![new_entry("mine", b"mine")]);
+    store.stage(&changes, 1).unwrap();
+    store.confirm(&commit_id(1), &partition("b"), &receipt(&changes, 1, "v5")).unwrap();
+    assert_eq!((names(store.unread().unwrap()), known(store, "b")), ("b".into(), Some("v5".into())));
+}
+
+pub async fn a_distrusted_partition_is_told_whole_again(store: &impl LocalStore) {
+    store.apply(&delta("p", DeltaMode::Extend, "v1", vec![entry("a", 1, b"1")], false)).unwrap();
+    store.distrust(&partition("p")).unwrap();
+    store.distrust(&partition("unheard-of")).unwrap();
+    assert_eq!((known(store, "p"), all(store).len()), (None, 1));
+    assert_eq!(store.partitions().unwrap(), [partition("p")]);
+    store.apply(&delta("p", DeltaMode::Replace, "v1", vec![entry("b", 1, b"2")], false)).unwrap();
+    assert_eq!(shape(&all(store)), [("b", 1, StoredState::Remote)]);
+    assert!(store.unread().unwrap().is_empty());
 }
 
 /// Around the bounds of memory, rows and files.

@@ -1,4 +1,4 @@
-//! Datastore extensions, run as components by the host over a real directory, do what every datastore must do.
+//! Datastore extensions, run as components by the host over a real directory or a bucket, do what every datastore must do.
 
 #![cfg(feature = "wasm")]
 #![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
-use peat_conformance_tests::Fixture;
 use peat_conformance_tests::datastore::{Machine, Machines};
+use peat_conformance_tests::{Fixture, buckets};
 use peat_core::identifiers::NamespaceName;
-use peat_core::ports::Silent;
-use peat_store::{DirectoryObjects, ProcessIdentity, SystemClock, SystemRandom};
+use peat_core::ports::{Movement, ObjectStore, Silent};
+use peat_store::{BucketSettings, DirectoryObjects, ProcessIdentity, SystemClock, SystemRandom};
 use peat_test_support::local_store::MemoryStore;
 use peat_wasm::{Capability, DatastoreBinding, ExtensionSource, GrantedCapabilities, Host, HostOptions, Limits};
 
@@ -28,17 +28,26 @@ static HOST: LazyLock<(Host, tempfile::TempDir)> = LazyLock::new(|| {
     (Host::new(options), place)
 });
 
-/// Machines that share a directory through one extension.
+/// Where machines share their data.
+enum Place {
+    Directory(PathBuf),
+    Bucket(Box<BucketSettings>),
+}
+
+/// Machines that share a place through one extension.
 struct Shared {
-    directory: PathBuf,
+    place: Place,
     extension: &'static str,
 }
+
+/// Each extension takes what it wants of it.
+const GRANTED: [Capability; 2] = [Capability::Directory, Capability::Bucket];
 
 fn source(file: &str) -> ExtensionSource {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/components").join(file);
     let bytes = std::fs::read(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; build the guests with `cargo xtask guests`", path.display()));
-    let granted = GrantedCapabilities::from_iter([Capability::Directory]);
+    let granted = GrantedCapabilities::from_iter(GRANTED);
     let inspected = HOST.0.inspect(file, &bytes, &granted).unwrap();
     ExtensionSource {
         name: inspected.metadata.name.clone(),
@@ -52,17 +61,22 @@ fn source(file: &str) -> ExtensionSource {
 impl Machines for Shared {
     async fn join(&self) -> Machine {
         let store = Arc::new(MemoryStore::default());
+        let (directory, bucket): (Option<Arc<dyn ObjectStore>>, Option<Arc<dyn ObjectStore>>) = match &self.place {
+            Place::Directory(path) => (Some(Arc::new(DirectoryObjects::open(path).unwrap())), None),
+            Place::Bucket(settings) => (None, Some(Arc::new(buckets::open((**settings).clone()).await))),
+        };
         let binding = DatastoreBinding {
             namespace: NamespaceName::default_namespace(),
-            capabilities: GrantedCapabilities::from_iter([Capability::Directory]),
+            capabilities: GrantedCapabilities::from_iter(GRANTED),
             settings: serde_json::json!({ "path": "shared" }),
-            directory: Some(Arc::new(DirectoryObjects::open(&self.directory).unwrap())),
-            bucket: None,
+            directory,
+            bucket,
             secrets: std::collections::BTreeMap::new(),
             replica: store.clone(),
             spool: store.clone(),
             identity: Arc::new(ProcessIdentity::new("conformance").unwrap()),
             observer: Arc::new(Silent),
+            movement: Movement::default(),
         };
         let datastore = HOST.0.datastore(source(self.extension), binding).await.unwrap();
         Machine { datastore: Box::new(datastore), store }
@@ -70,7 +84,7 @@ impl Machines for Shared {
 }
 
 fn machines(extension: &'static str) -> Fixture<Shared> {
-    Fixture::in_directory(|path| Shared { directory: path.to_owned(), extension })
+    Fixture::in_directory(|path| Shared { place: Place::Directory(path.to_owned()), extension })
 }
 
 mod directory {
@@ -80,6 +94,19 @@ mod directory {
     datastore_suite!(machines("peat-directory.wasm"));
     datastore_lease_suite!(machines("peat-directory.wasm"));
     datastore_shared_store_suite!(machines("peat-directory.wasm"));
+}
+
+mod s3 {
+    use super::*;
+    use peat_conformance_tests::{datastore_lease_suite, datastore_shared_store_suite, datastore_suite};
+
+    fn machines() -> Fixture<Shared> {
+        Fixture::in_memory(Shared { place: Place::Bucket(Box::new(buckets::settings())), extension: "peat-s3.wasm" })
+    }
+
+    datastore_suite!(machines());
+    datastore_lease_suite!(machines());
+    datastore_shared_store_suite!(machines());
 }
 
 /// The least a datastore can be: two interfaces, no leases, no hydration.

@@ -6,6 +6,7 @@
 //! Deliberately absent: building. `cargo xtask test` builds the binary and the guests before any test runs; a test that
 //! misses one says how to make it.
 
+mod bucket;
 mod namespace;
 mod outcome;
 mod random;
@@ -16,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-pub use namespace::in_mount_namespace;
+pub use bucket::TestBucket;
+pub use namespace::{in_mount_namespace, in_pid_namespace};
 pub use outcome::Outcome;
 pub use random::Random;
 pub use repository::{Checkout, Machine};

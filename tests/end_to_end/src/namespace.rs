@@ -1,5 +1,5 @@
-//! Commands in a mount namespace of their own, for full and read-only file systems. Nothing outside sees the mounts, and
-//! they go with the last process.
+//! Commands in namespaces of their own: a mount namespace for full and read-only file systems, a pid namespace for another
+//! host. Nothing outside sees the mounts, and they go with the last process.
 
 use std::process::Command;
 
@@ -33,4 +33,24 @@ pub fn in_mount_namespace(like: &Command, script: &str) -> Option<Outcome> {
     }
     let output = command.output().expect("unshare has just been run");
     Some(Outcome::of(format!("… in a mount namespace:\n{script}"), output))
+}
+
+/// The command as a process of another host would be: in a pid namespace of its own, so that it cannot tell who of the
+/// others is dead. It dies with the process that is answered. None where the system allows no such namespace.
+pub fn in_pid_namespace(like: &Command) -> Option<Command> {
+    const SEPARATE: [&str; 4] = ["--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"];
+    let ways: [&[&str]; 2] = [&[], &["--user", "--map-root-user"]];
+    let entrance = ways.into_iter().map(|way| [way, &SEPARATE[..]].concat());
+    let entrance = entrance.into_iter().find(|way| runs("unshare", &[&way[..], &["true"]].concat()))?;
+    let mut command = Command::new("unshare");
+    command.args(entrance).arg(like.get_program()).args(like.get_args()).env_clear();
+    for (name, value) in like.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    if let Some(directory) = like.get_current_dir() {
+        command.current_dir(directory);
+    }
+    Some(command)
 }

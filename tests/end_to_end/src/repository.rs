@@ -9,12 +9,19 @@ use crate::{Outcome, component, peat_binary};
 #[derive(Debug, Clone)]
 pub struct Machine {
     directory: PathBuf,
+    variables: Vec<(String, String)>,
 }
 
 impl Machine {
     pub(crate) fn new(directory: PathBuf) -> Self {
         std::fs::create_dir_all(directory.join("home")).expect("the scratch directory is ours");
-        Self { directory }
+        Self { directory, variables: Vec::new() }
+    }
+
+    /// The same machine with more environment variables.
+    pub fn with_variables(mut self, variables: &[(String, String)]) -> Self {
+        self.variables.extend_from_slice(variables);
+        self
     }
 
     /// Its `PEAT_HOME`.
@@ -36,6 +43,7 @@ impl Machine {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("PEAT_HOME", self.home()).env("PEAT_CACHE_DIR", self.directory.join("cache"));
         command.env("HOME", &self.directory).env("TZ", "UTC").env("COLUMNS", "100").env("RUST_BACKTRACE", "0");
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

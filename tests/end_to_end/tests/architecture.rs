@@ -21,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("extensions/sdk", &[]),
     ("extensions/chain", &["extensions/sdk"]),
     ("extensions/directory", &["extensions/sdk", "extensions/chain"]),
+    ("extensions/s3", &["extensions/sdk", "extensions/chain"]),
     ("examples/extensions/lockfile", &["extensions/sdk"]),
     ("examples/extensions/text", &["extensions/sdk"]),
     ("xtask", &[]),

@@ -5,10 +5,13 @@
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use peat_end_to_end_tests::{Checkout, Random, Scratch};
+use peat_end_to_end_tests::{Checkout, Machine, Random, Scratch, TestBucket};
 
 /// Processes killed altogether.
 const KILLS: usize = 200;
+
+/// Processes killed over a bucket: the same protocol, so fewer show that its store makes no difference.
+const KILLS_OVER_A_BUCKET: usize = 60;
 
 /// Processes at once, over all machines.
 const AT_ONCE: usize = 6;
@@ -34,10 +37,28 @@ struct Running {
 
 #[test]
 fn two_hundred_runs_killed_at_random_points_lose_nothing_that_was_acknowledged() {
+    let scratch = Scratch::new();
+    killed_runs(KILLS, &|| scratch.machine(), &|checkout| {
+        checkout.install("peat-directory", &[]);
+        let setting = format!("path={}", scratch.shared_directory().display());
+        // A short lease: a holder killed on another machine is waited for that long.
+        checkout.peat(&["datastore", "setup", "@peat/directory", "--setting", &setting, "--lease-ttl", "2s"]).ok();
+    });
+}
+
+#[test]
+fn runs_killed_at_random_points_lose_nothing_that_a_bucket_acknowledged() {
+    let (scratch, bucket) = (Scratch::new(), TestBucket::new());
+    killed_runs(KILLS_OVER_A_BUCKET, &|| bucket.machine(&scratch), &|checkout| {
+        bucket.share(checkout, &["--lease-ttl", "5s"]);
+    });
+}
+
+/// Runs on two machines that share a datastore, killed until there were `kills`; a third machine then looks.
+fn killed_runs(kills: usize, machine: &dyn Fn() -> Machine, share: &dyn Fn(&Checkout)) {
     let started = Instant::now();
     let mut random = Random::from_environment(20_261_121);
-    let scratch = Scratch::new();
-    let first = scratch.machine().repository("checkout");
+    let first = machine().repository("checkout");
     for model in 0..MODELS {
         // Small and large: in the index, in a pack, an object of its own.
         let bytes = [10, 20_000, 200_000, 1_500_000][usize::try_from(model).unwrap()];
@@ -47,17 +68,14 @@ fn two_hundred_runs_killed_at_random_points_lose_nothing_that_was_acknowledged()
         let create = ["model", "create", &name, "--type", "command/shell", "--argument", &run];
         first.peat(&[&create[..], &["--argument", "environment=[\"MARKER\"]"]].concat()).ok();
     }
-    first.install("peat-directory", &[]);
-    let setting = format!("path={}", scratch.shared_directory().display());
-    // A short lease: a holder killed on another machine is waited for that long.
-    first.peat(&["datastore", "setup", "@peat/directory", "--setting", &setting, "--lease-ttl", "2s"]).ok();
-    let second = scratch.machine().clone_of(&first, "checkout");
+    share(&first);
+    let second = machine().clone_of(&first, "checkout");
     let checkouts = [first, second];
 
     let mut running: Vec<Running> = Vec::new();
     let mut acknowledged: Vec<(u64, u64)> = Vec::new();
     let (mut killed, mut failed, mut marker) = (0, Vec::new(), 0);
-    while killed < KILLS {
+    while killed < kills {
         assert!(started.elapsed() < BOUND, "only {killed} kills after {:?}", started.elapsed());
         while running.len() < AT_ONCE {
             let checkout = &checkouts[usize::try_from(random.below(2)).unwrap()];
@@ -97,7 +115,7 @@ fn two_hundred_runs_killed_at_random_points_lose_nothing_that_was_acknowledged()
     assert!(failed.iter().all(|(_, code)| *code == 4), "exit codes of runs that were not killed: {failed:?}");
     assert!(acknowledged.len() >= 20, "only {} runs were acknowledged: nothing would be shown", acknowledged.len());
 
-    let third = scratch.machine().clone_of(&checkouts[0], "checkout");
+    let third = machine().clone_of(&checkouts[0], "checkout");
     third.peat(&["datastore", "sync"]).ok();
     let found: Vec<Vec<String>> = (0..MODELS).map(|model| markers(&third, model)).collect();
     let lost: Vec<_> = acknowledged

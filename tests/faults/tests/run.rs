@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peat_core::content::{self, in_memory};
-use peat_core::hydrate::Hydrated;
 use peat_core::identifiers::{DataName, MethodName, ModelId, ModelName, ModelTypeName, PartitionName};
 use peat_core::interrupt::Interrupt;
 use peat_core::metadata::{Method, ModelType};
@@ -17,19 +16,21 @@ use peat_core::ports::{
 use peat_core::repository::{HydrationStrategy, Model};
 use peat_core::run::{RunError, RunPorts, RunReport, RunRequest, RunStatus, run_method};
 use peat_core::sync::{SyncPorts, SyncReport, SyncRequest, sync};
+use peat_core::transfer::Hydrated;
 use peat_store::{SqliteStore, StoreSettings};
 use peat_test_support::clock::ManualClock;
 use peat_test_support::datastore::{Fault, MemoryDatastore, SharedState};
 use peat_test_support::executor::ClosureExecutor;
 use peat_test_support::locks::MemoryLocks;
 use peat_test_support::random::SeededRandom;
+use peat_test_support::renewal::ManualLane;
 use serde_json::{Value, json};
 
 const TTL: Duration = Duration::from_secs(60);
 
 struct Machine {
     store: Arc<SqliteStore>,
-    datastore: Option<MemoryDatastore>,
+    datastore: Option<Arc<MemoryDatastore>>,
     locks: MemoryLocks,
     clock: ManualClock,
     random: SeededRandom,
@@ -52,8 +53,12 @@ impl Machine {
 
     fn shared(clock: &ManualClock, state: &SharedState, seed: u64) -> Self {
         let mut machine = Self::local(clock, seed);
-        machine.datastore = Some(MemoryDatastore::new(state.clone(), clock.clone(), machine.store.clone()));
+        machine.datastore = Some(Arc::new(MemoryDatastore::new(state.clone(), clock.clone(), machine.store.clone())));
         machine
+    }
+
+    fn lane(&self) -> Option<ManualLane> {
+        self.datastore.clone().map(|datastore| ManualLane::new(datastore, self.clock.clone()))
     }
 
     fn remote(&self) -> &MemoryDatastore {
@@ -70,9 +75,11 @@ impl Machine {
         interrupt: &Interrupt,
         request: RunRequest,
     ) -> Result<RunReport, RunError> {
+        let lane = self.lane();
         let ports = RunPorts {
             store: &*self.store,
-            datastore: self.datastore.as_ref().map(|datastore| datastore as _),
+            datastore: self.datastore.as_ref().map(|datastore| &**datastore as _),
+            lane: lane.as_ref().map(|lane| lane as _),
             locks: &self.locks,
             executor,
             clock: &self.clock,
@@ -83,14 +90,22 @@ impl Machine {
     }
 
     fn sync(&self, hydration: HydrationStrategy) -> SyncReport {
+        let lane = self.lane();
         let ports = SyncPorts {
             store: &*self.store,
             datastore: self.remote(),
+            lane: lane.as_ref().map(|lane| lane as _),
             locks: &self.locks,
             clock: &self.clock,
             observer: &Silent,
         };
-        let request = SyncRequest { hydration, lock_timeout: Duration::from_secs(5), lease_ttl: TTL };
+        let request = SyncRequest {
+            hydration,
+            partitions: None,
+            lock_timeout: Duration::from_secs(5),
+            lease_ttl: TTL,
+            timeout: None,
+        };
         self.clock.run(sync(&ports, &request, &Interrupt::new())).unwrap()
     }
 
@@ -222,13 +237,13 @@ fn what_one_machine_wrote_another_reads_after_a_sync() {
 }
 
 #[test]
-fn a_lazy_sync_brings_the_index_and_a_run_brings_the_content_of_its_model() {
+fn a_lazy_sync_hears_of_a_partition_and_a_run_brings_its_index_and_content() {
     let (clock, state) = (ManualClock::default(), SharedState::default());
     let (first, second) = (Machine::shared(&clock, &state, 1), Machine::shared(&clock, &state, 2));
     let executor = writer(&clock, 1, Ok(()));
     clock.run(first.run(&executor, &Interrupt::new())).unwrap();
     second.sync(HydrationStrategy::Lazy);
-    assert_eq!(second.data(), [("answer".to_owned(), 1, StoredState::Remote)]);
+    assert_eq!((second.data(), second.store.unread().unwrap()), (Vec::new(), vec![partition()]));
     let reader = ClosureExecutor::new(|_, data, _| {
         Box::pin(async move {
             let (entry, content) = data.read(None, &DataName::parse("answer").unwrap(), None).unwrap();
@@ -388,7 +403,8 @@ fn content_that_is_indexed_but_gone_is_reported_by_name() {
 fn a_datastore_without_locks_and_hydration_serialises_its_writers_and_brings_everything() {
     let (clock, state) = (ManualClock::default(), SharedState::default());
     let mut machine = Machine::shared(&clock, &state, 1);
-    machine.datastore = machine.datastore.map(|datastore| datastore.with_features(DatastoreFeatures::default()));
+    let remote = MemoryDatastore::new(state.clone(), clock.clone(), machine.store.clone());
+    machine.datastore = Some(Arc::new(remote.with_features(DatastoreFeatures::default())));
     let executor = writer(&clock, 20, Ok(()));
     let interrupt = Interrupt::new();
     let mut other = request();
@@ -399,4 +415,26 @@ fn a_datastore_without_locks_and_hydration_serialises_its_writers_and_brings_eve
     first.unwrap();
     assert!(second.unwrap().record.waited_ms >= 19_000, "two models did not exclude each other");
     assert!(!state.calls().contains(&"acquire") && !state.calls().contains(&"fetch"), "{:?}", state.calls());
+}
+
+#[test]
+fn content_that_cannot_be_fetched_comes_with_a_full_pull_of_its_partition() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let (first, second) = (Machine::shared(&clock, &state, 1), Machine::shared(&clock, &state, 2));
+    let executor = writer(&clock, 1, Ok(()));
+    clock.run(first.run(&executor, &Interrupt::new())).unwrap();
+    second.remote().fail("fetch", [Fault::Before; 10]);
+    let lazy = || RunRequest { hydration: HydrationStrategy::Lazy, ..request() };
+    clock.run(second.run_with(&executor, &Interrupt::new(), lazy())).unwrap();
+    assert_eq!(
+        second.data(),
+        [("answer".to_owned(), 2, StoredState::Here), ("answer".to_owned(), 1, StoredState::Here)]
+    );
+    // Where that does not help either, the run fails and names what it lacks, and leaves no lease behind.
+    let third = Machine::shared(&clock, &state, 3);
+    third.remote().fail("fetch", [Fault::Before; 10]);
+    state.damage_index(&partition());
+    let error = clock.run(third.run_with(&executor, &Interrupt::new(), lazy())).unwrap_err();
+    assert!(error.to_string().contains(partition().as_str()), "{error}");
+    assert!(!state.is_leased(&partition()));
 }

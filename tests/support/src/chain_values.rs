@@ -128,7 +128,11 @@ pub fn pull_request(namespace: &str, request: &ports::PullRequest) -> chain::Pul
         namespace: namespace.to_owned(),
         partitions: request.partitions.as_ref().map(names),
         leases: request.leases.iter().map(chain_lease).collect(),
-        with_content: request.with_content,
+        depth: match request.depth {
+            ports::PullDepth::Partitions => chain::Depth::Partitions,
+            ports::PullDepth::Index => chain::Depth::Index,
+            ports::PullDepth::Content => chain::Depth::Content,
+        },
         cursor: request.cursor.clone(),
     }
 }
@@ -151,6 +155,7 @@ fn delta(delta: chain::PartitionDelta<Bytes>) -> Result<ports::PartitionDelta, D
     Ok(ports::PartitionDelta {
         partition: PartitionName::parse(&delta.partition).unwrap(),
         mode: match delta.mode {
+            chain::DeltaMode::Changed => ports::DeltaMode::Changed,
             chain::DeltaMode::Extend => ports::DeltaMode::Extend,
             chain::DeltaMode::Replace => ports::DeltaMode::Replace,
         },

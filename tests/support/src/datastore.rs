@@ -1,7 +1,7 @@
 //! A shared datastore in memory, with leases, fencing and idempotent commits: what the port promises, in the least code.
 //! Every machine has its own handle on the shared state. Faults are planned by call and strike in order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use peat_core::identifiers::{CommitId, Epoch, PartitionName, Version};
 use peat_core::lease::Lease;
 use peat_core::ports::{
     AcquireRequest, Clock, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, DeltaMode, ErrorKind,
-    PartitionDelta, PullPage, PullRequest, PulledEntry, PushReceipt, PushRequest, Replica, StoreProfile,
+    PartitionDelta, PullDepth, PullPage, PullRequest, PulledEntry, PushReceipt, PushRequest, Replica, StoreProfile,
 };
 
 use crate::clock::ManualClock;
@@ -42,6 +42,7 @@ struct State {
     contents: BTreeMap<Digest, SharedContent>,
     is_structurally_locked: bool,
     calls: Vec<&'static str>,
+    damaged: BTreeSet<PartitionName>,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +107,16 @@ impl SharedState {
     /// Loses the bytes of a content, as a broken store would.
     pub fn lose_content(&self, digest: &Digest) {
         self.lock().contents.remove(digest);
+    }
+
+    /// From now on the index of this partition cannot be read.
+    pub fn damage_index(&self, partition: &PartitionName) {
+        self.lock().damaged.insert(partition.clone());
+    }
+
+    /// How often `call` came so far.
+    pub fn count(&self, call: &str) -> usize {
+        self.lock().calls.iter().filter(|found| **found == call).count()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -196,7 +207,7 @@ impl MemoryDatastore {
         Ok(PushReceipt { entries, removed: Vec::new(), version: found.sequence.to_string(), lease })
     }
 
-    fn delta(&self, partition: &PartitionName, with_content: bool) -> Result<Option<PartitionDelta>, DatastoreError> {
+    fn delta(&self, partition: &PartitionName, depth: PullDepth) -> Result<Option<PartitionDelta>, DatastoreError> {
         let known = self
             .replica
             .known(std::slice::from_ref(partition))
@@ -204,12 +215,18 @@ impl MemoryDatastore {
         let state = self.state.lock();
         let Some(found) = state.partitions.get(partition) else { return Ok(None) };
         let version = found.sequence.to_string();
+        if state.damaged.contains(partition) && depth != PullDepth::Partitions {
+            return Err(refused(ErrorKind::Corrupt, partition.as_str()));
+        }
         if found.sequence == 0 || known.first().cloned().flatten().as_ref() == Some(&version) {
             return Ok(None);
         }
+        let with_content = depth == PullDepth::Content;
+        let only_told = depth == PullDepth::Partitions && self.features.hydration;
         let entries = found
             .entries
             .iter()
+            .filter(|_| !only_told)
             .map(|entry| PulledEntry {
                 entry: entry.clone(),
                 content: with_content.then(|| state.contents.get(&entry.description.digest).cloned()).flatten(),
@@ -218,7 +235,7 @@ impl MemoryDatastore {
         let partition = partition.clone();
         Ok(Some(PartitionDelta {
             partition,
-            mode: DeltaMode::Replace,
+            mode: if only_told { DeltaMode::Changed } else { DeltaMode::Replace },
             version,
             entries,
             removed: Vec::new(),
@@ -309,7 +326,7 @@ impl Datastore for MemoryDatastore {
             let partitions: Vec<PartitionName> = request.partitions.clone().unwrap_or_else(all);
             let mut page = PullPage { partitions_total: Some(partitions.len() as u64), ..PullPage::default() };
             for partition in &partitions {
-                page.deltas.extend(self.delta(partition, request.with_content)?);
+                page.deltas.extend(self.delta(partition, request.depth)?);
             }
             Ok(page)
         };

@@ -1,4 +1,4 @@
-//! What tests share: virtual time, seeded randomness, in-memory and failing ports. No wasmtime, no product logic.
+//! What tests share: virtual time, seeded randomness, in-memory and failing ports, an S3 server. No wasmtime, no product logic.
 
 #![allow(clippy::unwrap_used, reason = "a test whose own values are not valid ends")]
 
@@ -10,3 +10,5 @@ pub mod local_store;
 pub mod locks;
 pub mod objects;
 pub mod random;
+pub mod renewal;
+pub mod s3;

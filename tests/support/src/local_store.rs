@@ -8,8 +8,8 @@ use peat_core::digest::Digest;
 use peat_core::entry::{ChangeSet, Entry, VersionReference};
 use peat_core::identifiers::{CommitId, DataName, PartitionName, Version};
 use peat_core::ports::{
-    DeltaMode, EntryFilter, LocalStore, PartitionDelta, PendingCommit, PushReceipt, Replica, Spool, SpoolWriter,
-    StoreError, StoredEntry, StoredState,
+    DeltaMode, EntryFilter, LocalStore, Missing, MissingFilter, MissingPosition, PartitionDelta, PendingCommit,
+    PushReceipt, Replica, Spool, SpoolWriter, StoreError, StoredEntry, StoredState,
 };
 
 /// Everything in memory, one step at a time.
@@ -23,6 +23,7 @@ struct State {
     entries: BTreeMap<PartitionName, BTreeMap<Key, Entry>>,
     newest: HashMap<(PartitionName, DataName), u64>,
     known: BTreeMap<PartitionName, String>,
+    unread: BTreeMap<PartitionName, String>,
     receipts: HashMap<CommitId, (PartitionName, PushReceipt)>,
     pending: Vec<PendingCommit>,
     replacing: HashMap<(PartitionName, String), BTreeSet<Key>>,
@@ -123,6 +124,10 @@ impl State {
 
     fn apply(&mut self, delta: &PartitionDelta) {
         let partition = &delta.partition;
+        if delta.mode == DeltaMode::Changed {
+            self.unread.insert(partition.clone(), delta.version.clone());
+            return;
+        }
         let target = (partition.clone(), delta.version.clone());
         if delta.mode == DeltaMode::Replace && self.known.get(partition) != Some(&delta.version) {
             self.replacing.entry(target.clone()).or_default();
@@ -143,6 +148,21 @@ impl State {
             self.entries.entry(partition.clone()).or_default().retain(|key, _| named.contains(key));
         }
         self.known.insert(partition.clone(), delta.version.clone());
+        self.unread.remove(partition);
+    }
+
+    /// The newest committed version of a public name that is not of a failed run.
+    fn is_newest(&self, stored: &StoredEntry) -> bool {
+        let description = &stored.entry.description;
+        let newer = |entry: &Entry| {
+            entry.description.name == description.name
+                && entry.version > stored.entry.version
+                && !entry.description.of_failed_run
+        };
+        let entries = self.entries.get(&stored.partition);
+        !description.name.is_reserved()
+            && !description.of_failed_run
+            && !entries.is_some_and(|entries| entries.values().any(newer))
     }
 
     /// Everything, in the order of a listing.
@@ -166,6 +186,17 @@ impl State {
         all.sort_by(|one, other| place(one).cmp(&place(other)));
         all
     }
+}
+
+type MissingKey = (PartitionName, String, DataName, Version);
+
+fn missing_position(stored: &StoredEntry) -> MissingKey {
+    let entry = &stored.entry;
+    (stored.partition.clone(), entry.location.clone(), entry.description.name.clone(), entry.version)
+}
+
+fn key_of(position: &MissingPosition) -> MissingKey {
+    (position.partition.clone(), position.location.clone(), position.name.clone(), position.version)
 }
 
 fn place(stored: &StoredEntry) -> (&PartitionName, &DataName) {
@@ -317,16 +348,54 @@ impl LocalStore for MemoryStore {
         Ok(self.state().contents.get(digest).map(|bytes| content::in_memory(bytes.clone())))
     }
 
-    fn keep(&self, digest: &Digest, content: &SharedContent) -> Result<(), StoreError> {
-        let bytes = checked(content, digest)?;
-        self.state().contents.insert(*digest, bytes);
+    fn keep_all(&self, contents: &[(Digest, SharedContent)]) -> Result<(), StoreError> {
+        let checked = |(digest, content): &(Digest, SharedContent)| Ok((*digest, checked(content, digest)?));
+        let checked: Vec<_> = contents.iter().map(checked).collect::<Result<_, StoreError>>()?;
+        self.state().contents.extend(checked);
+        Ok(())
+    }
+
+    fn missing(&self, filter: &MissingFilter) -> Result<Vec<StoredEntry>, StoreError> {
+        let state = self.state();
+        let mut missing: Vec<StoredEntry> =
+            state.all().into_iter().filter(|stored| stored.state == StoredState::Remote).collect();
+        missing.retain(|stored| filter.partition.as_ref().is_none_or(|wanted| *wanted == stored.partition));
+        missing.retain(|stored| !filter.newest_only || state.is_newest(stored));
+        missing.sort_by_key(missing_position);
+        missing.retain(|stored| filter.after.as_ref().is_none_or(|after| missing_position(stored) > key_of(after)));
+        missing.truncate(filter.limit.map_or(usize::MAX, |limit| limit as usize));
+        Ok(missing)
+    }
+
+    fn missing_total(&self, partition: Option<&PartitionName>) -> Result<Missing, StoreError> {
+        let filter = MissingFilter { partition: partition.cloned(), ..MissingFilter::default() };
+        let missing = self.missing(&filter)?;
+        let bytes = missing.iter().map(|stored| stored.entry.description.size).sum();
+        Ok(Missing { entries: missing.len() as u64, bytes })
+    }
+
+    fn unread(&self) -> Result<Vec<PartitionName>, StoreError> {
+        Ok(self.state().unread.keys().cloned().collect())
+    }
+
+    fn mark_read(&self, partitions: &[PartitionName]) -> Result<(), StoreError> {
+        self.state().unread.retain(|partition, _| !partitions.contains(partition));
+        Ok(())
+    }
+
+    fn distrust(&self, partition: &PartitionName) -> Result<(), StoreError> {
+        let mut state = self.state();
+        if let Some(forgotten) = state.known.remove(partition) {
+            // It is still a partition of which something is known.
+            state.unread.entry(partition.clone()).or_insert(forgotten);
+        }
         Ok(())
     }
 
     fn partitions(&self) -> Result<Vec<PartitionName>, StoreError> {
         let state = self.state();
         let pending = state.pending.iter().map(|pending| &pending.changes.partition);
-        let partitions: BTreeSet<_> = state.known.keys().chain(pending).cloned().collect();
+        let partitions: BTreeSet<_> = state.known.keys().chain(state.unread.keys()).chain(pending).cloned().collect();
         Ok(partitions.into_iter().collect())
     }
 

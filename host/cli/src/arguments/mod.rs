@@ -3,6 +3,7 @@
 mod data;
 mod datastore;
 mod extension;
+mod lock;
 mod model;
 mod repo;
 mod run;
@@ -13,8 +14,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use data::DataCommand;
-pub(crate) use datastore::{DatastoreCommand, DatastoreSetup};
+pub(crate) use datastore::{DatastoreCommand, DatastoreHydrate, DatastoreSetup, DatastoreSync, Hydration};
 pub(crate) use extension::{ExtensionAdd, ExtensionCommand, GrantArgument};
+pub(crate) use lock::{LockCommand, LockRelease, LockRun};
 pub(crate) use model::{MethodCommand, MethodRun, ModelCommand, ModelCreate, TypeCommand};
 pub(crate) use repo::RepoCommand;
 pub(crate) use run::RunCommand;
@@ -34,6 +36,7 @@ Environment:
   PEAT_DATASTORE     `local`, or a JSON object as the datastore block of peat.yaml; overrides it
   PEAT_NAMESPACE     overrides the namespace of peat.yaml
   PEAT_LOCK_TIMEOUT  how long to wait for a lease, as --lock-timeout (90s, 10m)
+  PEAT_BACKGROUND    off: a lazy repository brings nothing in the background
   PEAT_LOG           filter of the trace on stderr, such as `peat_core=debug`
   NO_COLOR           any value: no colour, as --color never
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use peat_core::identifiers::GrantName;
 use peat_core::metadata::Metadata;
-use peat_core::ports::{Datastore, ExtensionError, MethodExecutor, ObjectStore, Observer, Spool};
+use peat_core::ports::{Datastore, ExtensionError, MethodExecutor, Movement, ObjectStore, Observer, Spool};
 use peat_core::repository::ExtensionGrants;
 use peat_store::{ProcessIdentity, SqliteStore, SystemClock, SystemRandom};
 use peat_wasm::{
@@ -35,6 +35,8 @@ pub(crate) struct DatastoreParts {
     pub(crate) settings: Value,
     /// The directory it keeps things in, when it wants one.
     pub(crate) directory: Option<Arc<dyn ObjectStore>>,
+    /// The bucket it keeps things in, when it wants one.
+    pub(crate) bucket: Option<Arc<dyn ObjectStore>>,
     /// What this machine remembers of it.
     pub(crate) store: Arc<SqliteStore>,
     /// Who this process is.
@@ -103,12 +105,13 @@ impl Components {
             capabilities: capabilities(&installed.metadata, &grants),
             settings: parts.settings,
             directory: parts.directory,
-            bucket: None,
+            bucket: parts.bucket,
             secrets: granted_secrets(&grants)?,
             replica: parts.store.clone(),
             spool: parts.store,
             identity: parts.identity,
             observer: parts.observer,
+            movement: Movement::default(),
         };
         Ok(Arc::new(self.host.datastore(source(installed), binding).await?))
     }
@@ -123,14 +126,13 @@ fn source(installed: &Installed) -> ExtensionSource {
     }
 }
 
-/// What an extension may import: what it wants, where the operator gave it something. A datastore's directory comes with
-/// its settings.
+/// What an extension may import: what it wants, where the operator gave it something. A datastore's directory or bucket
+/// comes with its settings.
 fn capabilities(metadata: &Metadata, grants: &ExtensionGrants) -> GrantedCapabilities {
     let granted = |capability: &Capability| match capability {
         Capability::Files => !grants.files.is_empty(),
         Capability::Secrets => !grants.secrets.is_empty(),
-        Capability::Directory => true,
-        Capability::Bucket => false,
+        Capability::Directory | Capability::Bucket => true,
     };
     metadata.wants.iter().filter_map(|want| want.capability.parse().ok()).filter(granted).collect()
 }

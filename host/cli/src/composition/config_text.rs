@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use peat_core::identifiers::ExtensionName;
-use peat_core::repository::{DatastoreConfig, ExtensionGrants, RepositoryConfig, SharedDatastore};
+use peat_core::repository::{DatastoreConfig, ExtensionGrants, HydrationStrategy, RepositoryConfig, SharedDatastore};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -37,6 +37,14 @@ pub(crate) fn with_datastore(path: &str, text: &str, shared: Option<&SharedDatas
         }
     };
     checked(path, replace_block(text, "datastore", &block), &block, &wanted)
+}
+
+/// The text with `hydrationStrategy` replaced.
+pub(crate) fn with_hydration(path: &str, text: &str, strategy: HydrationStrategy) -> Result<String, Failure> {
+    let mut wanted = RepositoryConfig::parse(path, text)?;
+    wanted.hydration_strategy = strategy;
+    let block = block("hydrationStrategy", &strategy)?;
+    checked(path, replace_block(text, "hydrationStrategy", &block), &block, &wanted)
 }
 
 fn block<T: Serialize>(key: &str, value: &T) -> Result<String, Failure> {

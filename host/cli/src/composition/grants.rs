@@ -41,8 +41,7 @@ pub(crate) fn lacking(metadata: &Metadata, grants: &ExtensionGrants, file: &str)
         "secrets" if grants.secrets.is_empty() => {
             denied(want, format!("allow it a value with `peat extension add {file} --grant secrets:NAME=VARIABLE`"))
         }
-        "bucket" => denied(want, "this version of peat has no buckets; use @peat/directory".to_owned()),
-        // Comes with the datastore's settings.
+        // Directories and buckets come with the datastore's settings.
         _ => None,
     })
 }

@@ -1,6 +1,7 @@
 //! Putting Peat together for one command: environment, repository, extensions, stores. Everything is lazy: a command that
 //! needs no component, no store or no runtime makes none.
 
+mod bucket;
 mod catalogue;
 mod change_lock;
 mod command_line;
@@ -11,6 +12,7 @@ mod extension_index;
 mod file_access;
 mod grants;
 mod home;
+mod hydration;
 mod installation;
 mod models;
 mod nearest;
@@ -27,6 +29,9 @@ pub(crate) use datastore::{DatastoreChoice, resolve_settings};
 pub(crate) use file_access::{read_bounded, read_text_if_there, write_atomically, write_new};
 pub(crate) use grants::{add_grants, lacking};
 pub(crate) use home::Home;
+pub(crate) use hydration::{
+    GiveWay, Hydrating, HydrationNote, become_background, holder as hydration_holder, wait_for_stop,
+};
 pub(crate) use installation::{Extensions, Installed};
 pub(crate) use models::{MODELS_DIRECTORY, ModelFile, Models};
 pub(crate) use nearest::nearest;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use peat_core::identifiers::{ExtensionName, NamespaceName};
 use peat_core::repository::{
-    DOCUMENT_BYTES_MAX, DatastoreConfig, ExtensionGrants, LockFile, RepositoryConfig, SharedDatastore,
+    DOCUMENT_BYTES_MAX, DatastoreConfig, ExtensionGrants, HydrationStrategy, LockFile, RepositoryConfig,
+    SharedDatastore,
 };
 
 use super::change_lock::ChangeLock;
@@ -152,6 +153,17 @@ impl Repository {
         self.write_config(text)?;
         self.config.datastore =
             shared.map_or_else(DatastoreConfig::default, |shared| DatastoreConfig::Shared(shared.clone()));
+        Ok(())
+    }
+
+    /// Writes the hydration strategy into `peat.yaml`.
+    pub(crate) fn write_hydration(&mut self, strategy: HydrationStrategy) -> Result<(), Failure> {
+        if self.config.hydration_strategy == strategy {
+            return Ok(());
+        }
+        let text = super::config_text::with_hydration(CONFIG_FILE, &self.config_text, strategy)?;
+        self.write_config(text)?;
+        self.config.hydration_strategy = strategy;
         Ok(())
     }
 

@@ -5,24 +5,32 @@ use std::sync::{Arc, OnceLock};
 
 use peat_core::content::SharedContent;
 use peat_core::hold::{HoldPorts, unless_interrupted};
-use peat_core::hydrate::{self, HydratePorts, Hydrated};
+use peat_core::hydrate::{self, HydratePorts};
 use peat_core::identifiers::PartitionName;
 use peat_core::interrupt::Interrupt;
 use peat_core::ports::{
-    Datastore, LocalLockError, LocalStore as _, MethodExecutor, PullRequest, Random as _, Replica as _, StoredEntry,
+    Clock, Datastore, LocalLockError, LocalQueue, LocalStore as _, MethodExecutor, ObjectStore, Observer as _,
+    Random as _, Replica as _, StoreProfile, StoredEntry, StoredState,
 };
+use peat_core::renewal::RenewalLane;
 use peat_core::run::RunPorts;
-use peat_core::sync::SyncPorts;
-use peat_store::{FileLocks, ProcessIdentity, SqliteStore, StoreSettings, SystemClock, SystemRandom};
+use peat_core::sync::{self, SyncPorts};
+use peat_core::transfer::{Failures, Hydrated};
+use peat_store::{
+    BucketObjects, FileLocks, ProcessIdentity, RenewalThread, SqliteStore, StoreSettings, SystemClock, SystemRandom,
+};
 
+use super::bucket::{self, open_bucket};
 use super::components::{Components, DatastoreParts};
 use super::datastore::{DatastoreChoice, open_directory, resolve_settings};
+use super::hydration::{Busy, begin_in_background};
 use super::{Catalogue, Context, Extensions, Home, Installed, Provider, Repository, lacking, signals};
+use crate::environment::HELD;
 use crate::failure::Failure;
 use crate::rendering::ProgressDisplay;
 use crate::shell::ShellExecutor;
 
-/// Threads of the runtime: one runs guests, the other keeps leases alive meanwhile.
+/// Threads of the runtime: one runs guests, the other what they wait for. Leases are renewed in a lane of their own.
 const WORKER_THREADS: usize = 2;
 
 /// How long threads that still wait on a disk may hold up the end of the process.
@@ -51,7 +59,16 @@ pub(crate) struct Session {
     identity: Arc<ProcessIdentity>,
     clock: Arc<SystemClock>,
     random: SystemRandom,
-    datastore: OnceLock<Arc<dyn Datastore>>,
+    shared: OnceLock<Shared>,
+    busy: Option<Busy>,
+}
+
+/// The shared datastore, once it is open.
+struct Shared {
+    datastore: Arc<dyn Datastore>,
+    lane: RenewalThread,
+    /// Where it lies in a bucket.
+    bucket: Option<BucketObjects>,
 }
 
 impl Session {
@@ -70,9 +87,15 @@ impl Session {
         let home = context.home()?;
         let path = home.store(&repository.config.id, choice.key());
         let store = Arc::new(SqliteStore::open(&path, StoreSettings::default())?);
-        let locks = FileLocks::open(&path.join("locks"), &context.command).map_err(of_lock)?;
         let identity = ProcessIdentity::new(&context.command)
             .map_err(|error| Failure::Internal(format!("cannot tell who this process is: {error}")))?;
+        let identity = Arc::new(identity);
+        let scope = format!("{}.{}", repository.config.id, choice.key());
+        let locks = FileLocks::open(&path.join("locks"), &context.command).map_err(of_lock)?;
+        let locks = locks.inheriting(context.environment.held.as_deref(), &scope, Arc::clone(&identity));
+        let locks = locks.ok_or_else(|| {
+            Failure::InvalidInput(format!("environment variable {HELD}: only peat itself sets it; unset it"))
+        })?;
         Ok(Self {
             components: Components::new(&home),
             home,
@@ -81,11 +104,27 @@ impl Session {
             store,
             observer: Arc::new(ProgressDisplay::start(context.screen)),
             locks,
-            identity: Arc::new(identity),
+            identity,
             clock: Arc::new(SystemClock),
             random: SystemRandom,
-            datastore: OnceLock::new(),
+            shared: OnceLock::new(),
+            busy: Some(Busy::begin(&path)),
         })
+    }
+
+    /// This is no command that others give way to.
+    pub(crate) fn is_background(&mut self) {
+        self.busy = None;
+    }
+
+    /// The wall clock.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// Ends a command: progress goes from the terminal, and what is left to bring is left to a process of its own.
+    pub(crate) fn close(self, context: &Context) {
+        begin_in_background(context, &self);
     }
 
     /// Where the local store lies.
@@ -101,21 +140,44 @@ impl Session {
     /// The shared datastore, opened on first use; none for `local`.
     pub(crate) async fn datastore(&self) -> Result<Option<&dyn Datastore>, Failure> {
         let DatastoreChoice::Shared { configured, settings, directory, .. } = &self.choice else { return Ok(None) };
-        if self.datastore.get().is_none() {
+        if self.shared.get().is_none() {
             let installed = Extensions::open(&self.repository, &self.home).get(&configured.extension)?;
             resolve_settings(&installed.metadata, settings)?;
+            let bucket = open_bucket(&installed.metadata, settings, &self.store).await?;
             let parts = DatastoreParts {
                 settings: settings.clone(),
                 directory: open_directory(&installed.metadata, directory.as_ref())?,
+                bucket: bucket.clone().map(|bucket| Arc::new(bucket) as Arc<dyn ObjectStore>),
                 store: Arc::clone(&self.store),
                 identity: Arc::clone(&self.identity),
                 observer: self.observer.clone(),
             };
             let datastore = self.components.datastore(&installed, &self.repository, parts).await?;
             // Another task may have been faster; either is as good.
-            let _ = self.datastore.set(datastore);
+            let lane = RenewalThread::new(Arc::clone(&datastore), self.clock.clone());
+            let _ = self.shared.set(Shared { datastore, lane, bucket });
         }
-        Ok(self.datastore.get().map(|datastore| &**datastore))
+        Ok(self.shared.get().map(|shared| &*shared.datastore))
+    }
+
+    /// Where the leases of the shared datastore are renewed; none before it was opened.
+    fn lane(&self) -> Option<&dyn RenewalLane> {
+        self.shared.get().map(|shared| &shared.lane as &dyn RenewalLane)
+    }
+
+    /// The shared datastore, where a command is about nothing else.
+    pub(crate) async fn shared(&self) -> Result<&dyn Datastore, Failure> {
+        self.datastore()
+            .await?
+            .ok_or_else(|| Failure::Internal("a shared datastore is configured and none is there".to_owned()))
+    }
+
+    /// What an examination of the datastore found, with what only the host saw of it.
+    pub(crate) fn completed(&self, mut profile: StoreProfile) -> StoreProfile {
+        profile.findings.extend(
+            self.shared.get().and_then(|shared| shared.bucket.as_ref()).map(bucket::findings).unwrap_or_default(),
+        );
+        profile
     }
 
     /// What executes the methods of a model type.
@@ -149,6 +211,7 @@ impl Session {
         RunPorts {
             store: &*self.store,
             datastore,
+            lane: self.lane(),
             locks: &self.locks,
             executor,
             clock: &*self.clock,
@@ -159,20 +222,71 @@ impl Session {
 
     /// The world of a sync.
     pub(crate) fn sync_ports<'a>(&'a self, datastore: &'a dyn Datastore) -> SyncPorts<'a> {
-        SyncPorts { store: &*self.store, datastore, locks: &self.locks, clock: &*self.clock, observer: &*self.observer }
+        SyncPorts {
+            store: &*self.store,
+            datastore,
+            lane: self.lane(),
+            locks: &self.locks,
+            clock: &*self.clock,
+            observer: &*self.observer,
+        }
     }
 
-    /// Brings the index of a partition that this machine has never seen.
+    /// Brings the index of a partition that this machine has never read, or knows to have news. Where there is an older
+    /// index, it is used when the news cannot be had.
     pub(crate) async fn know(&self, partition: &PartitionName) -> Result<(), Failure> {
-        let known = self.store.known(std::slice::from_ref(partition))?;
-        if known.first().is_some_and(Option::is_some) {
+        let partitions = std::slice::from_ref(partition);
+        let is_known = self.store.known(partitions)?.first().is_some_and(Option::is_some);
+        if is_known && !self.store.unread()?.contains(partition) {
             return Ok(());
         }
+        match self.read(partitions).await {
+            Err(failure) if is_known => {
+                self.observer.warn(&format!("{partition} has news that cannot be brought now: {failure}"));
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// What a listing shows, of one partition or all, is known as far as it can be. Answers those partitions that have news
+    /// which could not be brought.
+    pub(crate) async fn know_shown(&self, partition: Option<&PartitionName>) -> Result<Vec<PartitionName>, Failure> {
+        match partition {
+            _ if self.repository.shared_datastore().is_none() => Ok(Vec::new()),
+            None => self.know_all().await,
+            Some(partition) => self.know(partition).await.map(|()| Vec::new()),
+        }
+    }
+
+    /// Brings the index of every partition that is known to have news. Answers those that are still not read; why is a
+    /// warning.
+    async fn know_all(&self) -> Result<Vec<PartitionName>, Failure> {
+        let unread = self.store.unread()?;
+        if unread.is_empty() {
+            return Ok(unread);
+        }
+        if let Err(failure) = self.read(&unread).await {
+            self.observer.warn(&format!("not everything is shown: {failure}"));
+        }
+        Ok(self.store.unread()?)
+    }
+
+    async fn read(&self, partitions: &[PartitionName]) -> Result<(), Failure> {
         if let Some(datastore) = self.datastore().await? {
-            let with_content = hydrate::with_content(datastore, self.repository.config.hydration_strategy);
-            let partitions = Some(vec![partition.clone()]);
-            let request = PullRequest { partitions, with_content, ..PullRequest::default() };
-            hydrate::pull(&self.hydrate_ports(datastore), request).await?;
+            sync::read(&self.sync_ports(datastore), partitions).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings the content of these entries, where it is not here, in as few requests as it takes. What cannot be had fails
+    /// when it is used.
+    pub(crate) async fn bring(&self, entries: &[StoredEntry]) -> Result<(), Failure> {
+        let remote: Vec<StoredEntry> =
+            entries.iter().filter(|stored| stored.state == StoredState::Remote).cloned().collect();
+        if let (false, Some(datastore)) = (remote.is_empty(), self.datastore().await?) {
+            let (mut brought, mut failures) = (Hydrated::default(), Failures::default());
+            hydrate::fetch_these(&self.hydrate_ports(datastore), &remote, &mut brought, &mut failures).await?;
         }
         Ok(())
     }
@@ -185,7 +299,7 @@ impl Session {
         }
         if let Some(datastore) = self.datastore().await? {
             let ports = self.hydrate_ports(datastore);
-            hydrate::fetch(&ports, std::slice::from_ref(stored), &mut Hydrated::default()).await?;
+            hydrate::fetch_one(&ports, stored).await?;
         }
         self.store.content(&description.digest)?.ok_or_else(|| {
             Failure::Corrupt(format!(
@@ -196,13 +310,28 @@ impl Session {
     }
 
     fn hydrate_ports<'a>(&'a self, datastore: &'a dyn Datastore) -> HydratePorts<'a> {
-        let hold = HoldPorts {
+        HydratePorts { store: &*self.store, datastore, hold: self.hold_ports(datastore) }
+    }
+
+    /// Who of this machine holds and waits for what.
+    pub(crate) fn local_queues(&self) -> Result<Vec<(PartitionName, LocalQueue)>, Failure> {
+        self.locks.queues().map_err(of_lock)
+    }
+
+    /// The clocks of this machine.
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// What holding a partition or the namespace needs.
+    pub(crate) fn hold_ports<'a>(&'a self, datastore: &'a dyn Datastore) -> HoldPorts<'a> {
+        HoldPorts {
             datastore: Some(datastore),
+            lane: self.lane(),
             locks: &self.locks,
             clock: &*self.clock,
             observer: &*self.observer,
-        };
-        HydratePorts { store: &*self.store, datastore, hold }
+        }
     }
 }
 

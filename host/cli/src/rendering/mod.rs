@@ -8,6 +8,7 @@ mod duration;
 mod page;
 mod plain_text;
 mod progress;
+mod progress_rate;
 mod screen;
 mod size;
 mod table;

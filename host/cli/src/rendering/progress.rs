@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use peat_core::ports::{Observer, Progress, ProgressUnit};
 
 use super::plain_text::one_line;
+use super::progress_rate::Rate;
 use super::{Screen, short_size};
 
 /// A command that ends sooner shows no progress.
@@ -74,6 +75,7 @@ fn draw(screen: Screen, shared: &Shared) {
     let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     bar.set_style(style);
     let mut tick = 0_u32;
+    let mut rate = Rate::default();
     loop {
         let finished = shared.finished.load(Ordering::Acquire);
         let warnings = std::mem::take(&mut *shared.warnings.lock().unwrap_or_else(PoisonError::into_inner));
@@ -83,9 +85,11 @@ fn draw(screen: Screen, shared: &Shared) {
         if finished {
             break;
         }
+        let latest = shared.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let rate = latest.as_ref().and_then(|progress| rate.of(progress, Instant::now()));
         if tick >= QUIET_TICKS {
-            let latest = shared.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            bar.set_message(latest.as_ref().map_or_else(|| "working".to_owned(), describe));
+            let described = latest.as_ref().map_or_else(|| "working".to_owned(), describe);
+            bar.set_message(rate.map_or_else(|| described.clone(), |rate| format!("{described}, {rate}")));
             bar.tick();
         }
         tick = tick.saturating_add(1);
@@ -99,7 +103,10 @@ fn describe(progress: &Progress) -> String {
         ProgressUnit::Items => number.to_string(),
         ProgressUnit::Bytes => short_size(number),
     };
-    let message = one_line(&progress.message);
+    let mut message = one_line(&progress.message);
+    if let Some(objects) = progress.objects {
+        message.push_str(&format!(" {} of {},", objects.done, objects.total));
+    }
     match progress.total {
         Some(total) => format!("{message} {} of {}", count(progress.done), count(total)),
         None if progress.done > 0 => format!("{message} {}", count(progress.done)),
@@ -109,13 +116,22 @@ fn describe(progress: &Progress) -> String {
 
 #[cfg(test)]
 mod tests {
+    use peat_core::ports::Objects;
+
     use super::*;
 
     #[test]
     fn progress_counts_in_its_unit() {
-        let mut progress =
-            Progress { message: "fetching".to_owned(), done: 2048, total: Some(4096), unit: ProgressUnit::Bytes };
+        let mut progress = Progress {
+            message: "fetching".to_owned(),
+            done: 2048,
+            total: Some(4096),
+            unit: ProgressUnit::Bytes,
+            objects: None,
+        };
         assert_eq!(describe(&progress), "fetching 2.0 KiB of 4.0 KiB");
+        let objects = Some(Objects { done: 3, total: 7 });
+        assert_eq!(describe(&Progress { objects, ..progress.clone() }), "fetching 3 of 7, 2.0 KiB of 4.0 KiB");
         progress = Progress { done: 0, total: None, unit: ProgressUnit::Items, ..progress };
         assert_eq!(describe(&progress), "fetching");
     }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use super::command::ShellCommand;
 use super::process::{Ended, ShellProcess};
 use super::streams::{Event, OutputError, Stop, read_log, read_output};
+use crate::environment::HELD;
 
 /// Events under way between the readers and the run: a chatty command waits rather than fill memory.
 const EVENTS_MAX: usize = 256;
@@ -58,8 +59,11 @@ impl MethodExecutor for ShellExecutor {
         log: &dyn RunLog,
     ) -> Result<MethodOutcome, MethodError> {
         let (own, given) = (&invocation.model_arguments, &invocation.arguments);
-        let command = ShellCommand::new(&self.root, own, given, invocation.deadline, |name| std::env::var_os(name))
+        let mut command = ShellCommand::new(&self.root, own, given, invocation.deadline, |name| std::env::var_os(name))
             .map_err(|wrong| failed(wrong.to_string()))?;
+        if let Some(held) = &invocation.held {
+            command.environment.push((HELD.to_owned(), held.into()));
+        }
         // Dropped with this future, at whatever point that happens: the group is killed.
         let mut process = ShellProcess::start(&command)
             .map_err(|error| MethodError::Process(format!("/bin/sh could not be started: {error}")))?;
@@ -71,6 +75,10 @@ impl MethodExecutor for ShellExecutor {
             (None, Ended::Status(code)) => Err(failed(format!("the command failed with exit status {code}"))),
             (None, Ended::Signal(signal)) => Err(failed(format!("the command was killed by signal {signal}"))),
         }
+    }
+
+    fn starts_processes(&self) -> bool {
+        true
     }
 
     fn stop(&self) -> bool {

@@ -11,4 +11,5 @@ mod type_description;
 
 pub(crate) use command::{check_model, check_run};
 pub(crate) use executor::ShellExecutor;
+pub(crate) use process::end_with_host;
 pub(crate) use type_description::shell_type;

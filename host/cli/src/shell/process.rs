@@ -101,18 +101,25 @@ fn prepared(command: &ShellCommand) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    // SAFETY: between fork and exec only async-signal-safe calls are allowed; these two are bare system calls that neither
-    // allocate nor lock.
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed; this is a bare system call that neither
+    // allocates nor locks.
     unsafe {
         shell.pre_exec(|| {
             setsid()?;
-            // Killed with SIGKILL, the host cannot end its child any more: the kernel does.
-            #[cfg(target_os = "linux")]
-            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
             Ok(())
         });
     }
+    end_with_host(&mut shell);
     shell
+}
+
+/// Lets the kernel end a child whose host was killed with SIGKILL and cannot end it any more.
+pub(crate) fn end_with_host(command: &mut Command) {
+    // SAFETY: as above, a bare system call.
+    #[cfg(target_os = "linux")]
+    unsafe {
+        command.pre_exec(|| Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?));
+    }
 }
 
 /// Waits until the shell has ended, kills what it left behind, and only then frees its process id: as long as that is not

@@ -9,7 +9,7 @@ use crate::content::SharedContent;
 use crate::digest::Digest;
 use crate::entry::{ChangeSet, Entry, VersionReference};
 use crate::identifiers::{DataName, PartitionName, Version};
-use crate::lease::Lease;
+use crate::lease::{Lease, LeasePage};
 
 /// What the caller of a datastore does next. Mirrors `peat:host/errors`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +120,18 @@ pub struct AcquireRequest {
     pub defers_clearance: bool,
 }
 
+/// How much of what is new a pull brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PullDepth {
+    /// Which partitions have news. An extension may bring more.
+    Partitions,
+    /// Entries.
+    #[default]
+    Index,
+    /// Entries with their content.
+    Content,
+}
+
 /// What to bring to the local store.
 #[derive(Debug, Clone, Default)]
 pub struct PullRequest {
@@ -127,8 +139,8 @@ pub struct PullRequest {
     pub partitions: Option<Vec<PartitionName>>,
     /// Leases held on some of them.
     pub leases: Vec<Lease>,
-    /// Bring content too.
-    pub with_content: bool,
+    /// How much of what is new.
+    pub depth: PullDepth,
     /// Where the previous page ended.
     pub cursor: Option<String>,
 }
@@ -145,6 +157,8 @@ pub struct PulledEntry {
 /// How a delta changes what is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeltaMode {
+    /// There are news; no entries. `version` is remembered until the partition is pulled deeper.
+    Changed,
     /// Entries are added.
     Extend,
     /// What is not named until the last page of this partition is gone.
@@ -250,6 +264,23 @@ pub trait Datastore: Send + Sync {
     /// Gives a lease up without a commit.
     async fn release(&self, lease: &Lease) -> Result<(), DatastoreError>;
 
+    /// Acquires the lease of the whole namespace: waits until nobody holds a partition, and keeps everybody from acquiring
+    /// one.
+    async fn acquire_structural(&self, _ttl: Duration, _wait: Duration) -> Result<Lease, DatastoreError> {
+        Err(unsupported("no lock of the whole namespace"))
+    }
+
+    /// A page of leases that somebody holds. Takes no lock.
+    async fn inspect_leases(&self, _cursor: Option<&str>) -> Result<LeasePage, DatastoreError> {
+        Err(unsupported("no leases that could be listed"))
+    }
+
+    /// Ends the lease with this nonce: its holder cannot commit afterwards. `Conflict` when it is not there any more. Takes no
+    /// lock.
+    async fn break_lease(&self, _partition: &PartitionName, _nonce: &str) -> Result<(), DatastoreError> {
+        Err(unsupported("no leases that could be ended"))
+    }
+
     /// News since what the local store knows.
     async fn pull(&self, request: &PullRequest) -> Result<PullPage, DatastoreError>;
 
@@ -261,4 +292,12 @@ pub trait Datastore: Send + Sync {
         &self,
         wanted: &[ContentRequest],
     ) -> Result<Vec<Result<SharedContent, DatastoreError>>, DatastoreError>;
+}
+
+fn unsupported(what: &str) -> DatastoreError {
+    DatastoreError::Refused {
+        kind: ErrorKind::Unsupported,
+        subject: "locks".to_owned(),
+        message: format!("this datastore has {what}"),
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::content::SharedContent;
 use crate::digest::Digest;
 use crate::entry::{ChangeSet, Entry, VersionReference};
-use crate::identifiers::{CommitId, DataName, PartitionName};
+use crate::identifiers::{CommitId, DataName, PartitionName, Version};
 
 use super::{PartitionDelta, PushReceipt};
 
@@ -116,6 +116,42 @@ pub struct EntryFilter {
     pub after: Option<(PartitionName, DataName)>,
 }
 
+/// Which content that is not here to list.
+#[derive(Debug, Clone, Default)]
+pub struct MissingFilter {
+    /// Only of this partition.
+    pub partition: Option<PartitionName>,
+    /// Only what a method reads first: the newest committed version of each name that is not of a failed run, without the
+    /// host's own items.
+    pub newest_only: bool,
+    /// At most so many, after `after`.
+    pub limit: Option<u32>,
+    /// Where the previous page ended.
+    pub after: Option<MissingPosition>,
+}
+
+/// Place of an entry in a listing of what is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingPosition {
+    /// Its partition.
+    pub partition: PartitionName,
+    /// Where its content lies.
+    pub location: String,
+    /// Its name.
+    pub name: DataName,
+    /// Its version.
+    pub version: Version,
+}
+
+/// How much content is not here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Missing {
+    /// Entries without content.
+    pub entries: u64,
+    /// Bytes of it; content that several entries share counts for each.
+    pub bytes: u64,
+}
+
 /// A commit that is durable here and not known to be in the datastore.
 #[derive(Debug, Clone)]
 pub struct PendingCommit {
@@ -168,7 +204,11 @@ pub trait LocalStore: Spool + Replica {
     /// Gives a pending commit up. Harmless when it is not there.
     fn discard(&self, commit: &CommitId) -> Result<(), StoreError>;
 
-    /// Takes over one page of news, in one transaction. The partition's known version changes with the last page.
+    /// Takes over one page of news, in one transaction. The partition's known version changes with the last page, which
+    /// also makes it read; `changed` news make it unread.
+    ///
+    /// As all that can be brought again, a page may be lost when the machine (not the process) dies, and everything that
+    /// was written after it with it; never something between two things that are there.
     fn apply(&self, delta: &PartitionDelta) -> Result<(), StoreError>;
 
     /// Entries in order of partition, name and falling version; uncommitted ones first of their name.
@@ -178,9 +218,31 @@ pub trait LocalStore: Spool + Replica {
     fn content(&self, digest: &Digest) -> Result<Option<SharedContent>, StoreError>;
 
     /// Keeps content that was fetched. `Corrupt` when it does not have that digest.
-    fn keep(&self, digest: &Digest, content: &SharedContent) -> Result<(), StoreError>;
+    fn keep(&self, digest: &Digest, content: &SharedContent) -> Result<(), StoreError> {
+        self.keep_all(&[(*digest, SharedContent::clone(content))])
+    }
 
-    /// Partitions of which anything is known or pending, sorted.
+    /// The same for several, in one transaction. As with `apply`, the machine may forget them.
+    fn keep_all(&self, contents: &[(Digest, SharedContent)]) -> Result<(), StoreError>;
+
+    /// Committed entries whose content is not here, in order of partition, location, name and version: what lies together
+    /// in the datastore comes together. Costs what is missing, not what is here.
+    fn missing(&self, filter: &MissingFilter) -> Result<Vec<StoredEntry>, StoreError>;
+
+    /// How much is missing, of one partition or altogether.
+    fn missing_total(&self, partition: Option<&PartitionName>) -> Result<Missing, StoreError>;
+
+    /// Partitions that are known to have news which were not brought, sorted. Of those with no known version nothing but
+    /// the name is here.
+    fn unread(&self) -> Result<Vec<PartitionName>, StoreError>;
+
+    /// The index of these partitions was brought as far as there is news of them.
+    fn mark_read(&self, partitions: &[PartitionName]) -> Result<(), StoreError>;
+
+    /// Forgets how far a partition is known, so that the next pull tells it whole. What is here stays.
+    fn distrust(&self, partition: &PartitionName) -> Result<(), StoreError>;
+
+    /// Partitions of which anything is known (be it that they exist) or pending, sorted.
     fn partitions(&self) -> Result<Vec<PartitionName>, StoreError>;
 
     /// A small value kept with the store (the store's profile, …), or none.

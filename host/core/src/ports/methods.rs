@@ -28,6 +28,8 @@ pub struct Invocation {
     pub arguments: serde_json::Value,
     /// How long it may take.
     pub deadline: Duration,
+    /// What processes that it starts must be told, so that they may use what this run holds.
+    pub held: Option<String>,
 }
 
 /// A method that came to its end.
@@ -125,6 +127,11 @@ pub trait MethodExecutor: Send + Sync {
         data: &dyn RunData,
         log: &dyn RunLog,
     ) -> Result<MethodOutcome, MethodError>;
+
+    /// Whether methods start processes of the system, which may want to run methods themselves.
+    fn starts_processes(&self) -> bool {
+        false
+    }
 
     /// Asks the method under way to end soon by itself, keeping what it has: `execute` then answers
     /// [`MethodError::Interrupted`]. False where that cannot be: its future is dropped instead.

@@ -15,13 +15,17 @@ mod observer;
 pub use clock::{Clock, Random};
 pub use datastore::{
     AcquireRequest, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, DeltaMode, ErrorKind, Finding,
-    PartitionDelta, PullPage, PullRequest, PulledEntry, PushReceipt, PushRequest, StoreProfile, Verdict,
+    PartitionDelta, PullDepth, PullPage, PullRequest, PulledEntry, PushReceipt, PushRequest, StoreProfile, Verdict,
 };
 pub use extension::ExtensionError;
 pub use local_store::{
-    EntryFilter, LocalStore, PendingCommit, Replica, Spool, SpoolWriter, StoreError, StoredEntry, StoredState,
+    EntryFilter, LocalStore, Missing, MissingFilter, MissingPosition, PendingCommit, Replica, Spool, SpoolWriter,
+    StoreError, StoredEntry, StoredState,
 };
-pub use locks::{HolderIdentity, LocalLockError, LocalLockGuard, LocalLocks};
+pub use locks::{
+    HoldTurn, HolderIdentity, LocalHolder, LocalLockError, LocalLockGuard, LocalLocks, LocalQueue, SharedHold,
+    SharedLock,
+};
 pub use methods::{Invocation, MethodError, MethodExecutor, MethodOutcome, RunData, RunDataError, RunLog};
 pub use objects::{Condition, Found, Listing, Lookup, ObjectError, ObjectInfo, ObjectStore, Range};
-pub use observer::{Observer, Progress, ProgressUnit, Silent};
+pub use observer::{Movement, Objects, Observer, Progress, ProgressUnit, Silent};

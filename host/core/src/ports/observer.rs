@@ -1,5 +1,8 @@
 //! How far work has come, for whoever watches.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 /// One report. Cheap to make and cheap to drop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -11,6 +14,17 @@ pub struct Progress {
     pub total: Option<u64>,
     /// Of what.
     pub unit: ProgressUnit,
+    /// How many things the bytes belong to, where they are counted too.
+    pub objects: Option<Objects>,
+}
+
+/// Things of which bytes are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Objects {
+    /// So many are done.
+    pub done: u64,
+    /// Of so many.
+    pub total: u64,
 }
 
 /// What progress counts.
@@ -20,6 +34,22 @@ pub enum ProgressUnit {
     Items,
     /// Bytes.
     Bytes,
+}
+
+/// Counts that bytes move, so that a transfer which takes long is told from one that stands still. Clones share the count.
+#[derive(Debug, Clone, Default)]
+pub struct Movement(Arc<AtomicU64>);
+
+impl Movement {
+    /// Some bytes have moved.
+    pub fn moved(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Changes whenever bytes move.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Watches work. Never blocks, never fails.

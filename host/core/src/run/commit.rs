@@ -8,9 +8,10 @@ use super::{RunError, RunPorts, RunReport};
 use crate::content::{self, SharedContent};
 use crate::digest::Digest;
 use crate::entry::{ChangeSet, Description, Lifetime, NewEntry};
-use crate::hold::{self, Held};
+use crate::hold::Held;
 use crate::identifiers::DataName;
 use crate::ports::{DatastoreError, MethodError, PushReceipt, PushRequest, StoreError, StoredEntry, StoredState};
+use crate::renewal::is_lost;
 
 /// How long records and logs of runs are kept: a quarter, so that generated reports do not become most of the index.
 const RUN_RECORD_LIFETIME: Lifetime = Lifetime::DurationMs(90 * 24 * 3600 * 1000);
@@ -18,7 +19,7 @@ const RUN_RECORD_LIFETIME: Lifetime = Lifetime::DurationMs(90 * 24 * 3600 * 1000
 pub(super) async fn commit(
     ports: &RunPorts<'_>,
     opened: &Opened,
-    held: &mut Held,
+    held: &Held,
     executed: Executed<'_>,
 ) -> Result<RunReport, RunError> {
     let prepared = prepare(opened, held, executed)?;
@@ -30,23 +31,14 @@ pub(super) async fn commit(
             if let Some(source) = prepared.lease_lost {
                 return Err(RunError::LeaseLost { partition: changes.partition, commit: changes.commit_id, source });
             }
-            let request = PushRequest { changes, lease: held.lease.clone(), release: true, may_be_repeated: false };
-            let pushed = datastore.push(&request).await;
-            let changes = request.changes;
-            let receipt = match pushed {
+            let (partition, commit) = (changes.partition.clone(), changes.commit_id.clone());
+            let request = PushRequest { changes, lease: None, release: true, may_be_repeated: false };
+            let receipt = match held.push(&ports.hold(), datastore, request).await {
                 Ok(receipt) => receipt,
-                Err(source) if hold::is_lost(&source) => {
-                    held.lease = None;
-                    return Err(RunError::LeaseLost {
-                        partition: changes.partition,
-                        commit: changes.commit_id,
-                        source,
-                    });
-                }
-                Err(source) => return Err(RunError::NotPushed { commit: changes.commit_id, source }),
+                Err(source) if is_lost(&source) => return Err(RunError::LeaseLost { partition, commit, source }),
+                Err(source) => return Err(RunError::NotPushed { commit, source }),
             };
-            held.lease = None;
-            ports.store.confirm(&changes.commit_id, &changes.partition, &receipt)?;
+            ports.store.confirm(&commit, &partition, &receipt)?;
             receipt
         }
     };

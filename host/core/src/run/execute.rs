@@ -9,7 +9,7 @@ use super::data::StagedData;
 use super::log::{BoundedLog, FinishedLog};
 use super::open::Opened;
 use super::{RunError, RunPorts};
-use crate::hold::{self, Held};
+use crate::hold::Held;
 use crate::interrupt::Interrupt;
 use crate::ports::{DatastoreError, Invocation, MethodError, MethodOutcome};
 
@@ -33,7 +33,7 @@ pub(super) enum Ending {
 pub(super) async fn execute<'a>(
     ports: &RunPorts<'a>,
     opened: &Opened,
-    held: &mut Held,
+    held: &Held,
     interrupt: &Interrupt,
 ) -> Result<Executed<'a>, RunError> {
     if interrupt.is_triggered() {
@@ -48,6 +48,7 @@ pub(super) async fn execute<'a>(
         model_arguments: opened.request.model.arguments.clone(),
         arguments: opened.request.arguments.clone(),
         deadline: opened.request.timeout,
+        held: if ports.executor.starts_processes() { held.share() } else { None },
     };
     let data = StagedData::new(ports.store, opened);
     let log = BoundedLog::begin(ports.store)?;
@@ -63,7 +64,7 @@ pub(super) async fn execute<'a>(
         }
         Err(MethodError::Interrupted)
     };
-    let ending = match hold::keep_alive(&ports.hold(), held, method).await {
+    let ending = match held.unless_lost(&ports.hold(), method).await {
         Ok(result) => Ending::Method(result),
         Err(error) => Ending::LeaseLost(error),
     };

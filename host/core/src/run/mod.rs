@@ -30,6 +30,7 @@ use crate::ports::{
     Clock, Datastore, DatastoreError, LocalLockError, LocalLocks, LocalStore, MethodError, MethodExecutor, Observer,
     Random, StoreError, StoredEntry,
 };
+use crate::renewal::RenewalLane;
 use crate::repository::{HydrationStrategy, Model};
 use crate::schema::Violation;
 
@@ -40,6 +41,8 @@ pub struct RunPorts<'a> {
     pub store: &'a dyn LocalStore,
     /// The shared datastore; none when `local` is the datastore.
     pub datastore: Option<&'a dyn Datastore>,
+    /// Where its leases are renewed; none when `local` is the datastore.
+    pub lane: Option<&'a dyn RenewalLane>,
     /// The queue of this host.
     pub locks: &'a dyn LocalLocks,
     /// What executes the method.
@@ -60,7 +63,13 @@ impl std::fmt::Debug for RunPorts<'_> {
 
 impl<'a> RunPorts<'a> {
     fn hold(&self) -> HoldPorts<'a> {
-        HoldPorts { datastore: self.datastore, locks: self.locks, clock: self.clock, observer: self.observer }
+        HoldPorts {
+            datastore: self.datastore,
+            lane: self.lane,
+            locks: self.locks,
+            clock: self.clock,
+            observer: self.observer,
+        }
     }
 }
 
@@ -154,6 +163,9 @@ pub enum RunError {
         #[source]
         source: DatastoreError,
     },
+    /// A lease could not be kept; nothing was done.
+    #[error(transparent)]
+    Hold(Box<HoldError>),
     /// The operator asked to stop before the method started.
     #[error("interrupted before the method started; nothing was written")]
     Interrupted,
@@ -165,6 +177,7 @@ impl From<HoldError> for RunError {
             HoldError::Local(error) => Self::Locked(error),
             HoldError::Datastore(error) => Self::Datastore(error),
             HoldError::Store(error) => Self::Store(error),
+            error @ (HoldError::Lane(_) | HoldError::Inherited(_)) => Self::Hold(Box::new(error)),
             HoldError::Interrupted => Self::Interrupted,
         }
     }
@@ -185,8 +198,8 @@ pub async fn run_method(
     let hold = ports.hold();
     let wanted =
         hold::Wanted { partition: &opened.partition, ttl: opened.request.lease_ttl, wait: opened.request.lock_timeout };
-    let mut held = hold::take(&hold, &wanted, interrupt).await?;
-    let result = while_held(ports, &opened, &mut held, interrupt).await;
+    let held = hold::take(&hold, &wanted, interrupt).await?;
+    let result = while_held(ports, &opened, &held, interrupt).await;
     hold::give_up(&hold, held).await;
     result
 }
@@ -194,7 +207,7 @@ pub async fn run_method(
 async fn while_held(
     ports: &RunPorts<'_>,
     opened: &open::Opened,
-    held: &mut Held,
+    held: &Held,
     interrupt: &Interrupt,
 ) -> Result<RunReport, RunError> {
     if let Some(datastore) = ports.datastore {

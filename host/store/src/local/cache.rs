@@ -51,7 +51,7 @@ impl Inner {
             .map_err(|error| explain(Failure::Corrupt(format!("{key:?} for the cache"), error.to_string())))?;
         let prepared = self.prepare(content, &digest, key).map_err(explain)?;
         let sound = matches!(self.content(&digest), Ok(Some(_)));
-        let evicted = self.write(|transaction| {
+        let evicted = self.write_pulled([&prepared], |transaction| {
             self.insert(transaction, &prepared, !sound)?;
             self.write_down_uses(transaction)?;
             forget(transaction, key)?;

@@ -75,7 +75,7 @@ pub(super) fn insert_entry(
     partition: &PartitionName,
     entry: &Entry,
 ) -> Result<(), Failure> {
-    let Description { name, digest, of_failed_run, .. } = &entry.description;
+    let Description { name, digest, of_failed_run, size, .. } = &entry.description;
     let version = to_column("a version of", entry.version.0)?;
     if version == 0 {
         return Err(Failure::Inconsistent(format!("{name} of {partition} has version 0; versions begin with 1")));
@@ -86,10 +86,14 @@ pub(super) fn insert_entry(
     if let Some(before) = before.filter(|before| before != digest.as_bytes()) {
         unreference(transaction, &before)?;
     }
-    let sql = "INSERT OR REPLACE INTO entries (partition, name, version, digest, failed, description, location)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let sql = "INSERT OR REPLACE INTO entries
+               (partition, name, version, digest, failed, description, location, size, missing)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NOT EXISTS (SELECT 1 FROM contents WHERE digest = ?4))";
     let description = serde_json::to_string(&entry.description)?;
-    transaction.execute(sql, (key.0, key.1, key.2, digest.as_bytes(), of_failed_run, description, &entry.location))?;
+    let size = to_column("a size of", *size)?;
+    let described = (digest.as_bytes(), of_failed_run, description, &entry.location, size);
+    let (digest, failed, description, location, size) = described;
+    transaction.execute(sql, (key.0, key.1, key.2, digest, failed, description, location, size))?;
     Ok(())
 }
 

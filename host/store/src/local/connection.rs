@@ -26,13 +26,18 @@ pub(super) fn open(database: &Path, place: &Place) -> Result<Connection, StoreEr
     distrust(&connection).map_err(failed)?;
     schema::check(&mut connection, place)?;
     switch_to_log(&connection, place).map_err(failed)?;
-    // FULL: an answered commit survives the machine, not just the process.
-    connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+    wait_for_disk(&connection, true).map_err(failed)?;
     connection.pragma_update(None, "temp_store", "MEMORY").map_err(failed)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT).map_err(failed)?;
     schema::migrate(&mut connection, place)?;
     connection.execute_batch(delta::PROGRESS).map_err(failed)?;
     Ok(connection)
+}
+
+/// FULL: an answered commit survives the machine, not just the process. NORMAL: it may go with the machine, and with it
+/// all that came after it. Not inside a transaction.
+pub(super) fn wait_for_disk(connection: &Connection, waits: bool) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", if waits { "FULL" } else { "NORMAL" })
 }
 
 /// The file may have been made by somebody else: nothing in its schema may run.

@@ -100,6 +100,8 @@ impl Inner {
         let sql = "INSERT INTO contents (digest, size, bytes) VALUES (?1, ?2, ?3)
                    ON CONFLICT (digest) DO UPDATE SET size = excluded.size, bytes = excluded.bytes";
         transaction.execute(sql, (digest, prepared.size, bytes))?;
+        let sql = "UPDATE entries SET missing = 0 WHERE digest = ?1 AND missing = 1";
+        transaction.execute(sql, [digest])?;
         Ok(())
     }
 
@@ -137,16 +139,33 @@ impl Inner {
         })
     }
 
-    pub(super) fn keep(&self, digest: &Digest, content: &SharedContent) -> Result<(), StoreError> {
+    pub(super) fn keep_all(&self, contents: &[(Digest, SharedContent)]) -> Result<(), StoreError> {
         let explain = |failure| self.place.explain(failure);
-        let prepared = self.prepare(content, digest, &format!("content {digest}")).map_err(explain)?;
-        // What is damaged here is replaced: that is how it heals.
-        let sound = matches!(self.content(digest), Ok(Some(_)));
-        self.write(|transaction| {
-            self.insert(transaction, &prepared, !sound)?;
-            // Nothing may refer to it yet, or ever.
-            unreference(transaction, digest.as_bytes())
+        let prepare = |(digest, content): &(Digest, SharedContent)| {
+            let prepared = self.prepare(content, digest, &format!("content {digest}")).map_err(explain)?;
+            // What is damaged here is replaced: that is how it heals.
+            Ok((prepared, matches!(self.content(digest), Ok(Some(_)))))
+        };
+        let prepared: Vec<(Prepared, bool)> = contents.iter().map(prepare).collect::<Result<_, StoreError>>()?;
+        self.write_pulled(prepared.iter().map(|(prepared, _)| prepared), |transaction| {
+            for (prepared, is_sound) in &prepared {
+                self.insert(transaction, prepared, !is_sound)?;
+                // Nothing may refer to it yet, or ever.
+                unreference(transaction, prepared.digest.as_bytes())?;
+            }
+            Ok(())
         })
+    }
+
+    /// A transaction with what was pulled. Only where a file gets its place is it synced: its temporary name goes
+    /// afterwards, and then the row must be there to stay.
+    pub(super) fn write_pulled<'a, T>(
+        &self,
+        contents: impl IntoIterator<Item = &'a Prepared>,
+        step: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<T, StoreError> {
+        let in_rows = contents.into_iter().all(|prepared| matches!(prepared.body, Body::Row(_)));
+        if in_rows { self.write_refetchable(step) } else { self.write(step) }
     }
 
     /// Content that is loaded, and checked, when it is first read.

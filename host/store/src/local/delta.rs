@@ -28,8 +28,11 @@ pub(super) const PROGRESS: &str = "
 
 impl Inner {
     pub(super) fn apply(&self, delta: &PartitionDelta) -> Result<(), StoreError> {
+        if delta.mode == DeltaMode::Changed {
+            return self.write_refetchable(|transaction| set_unread(transaction, &delta.partition, &delta.version));
+        }
         let prepared = self.prepare_pulled(delta).map_err(|failure| self.place.explain(failure))?;
-        self.write(|transaction| {
+        self.write_pulled(prepared.iter().flatten(), |transaction| {
             let replaces = in_replacement(transaction, delta)?;
             for (PulledEntry { entry, .. }, content) in delta.entries.iter().zip(&prepared) {
                 if let Some(content) = content {
@@ -53,7 +56,8 @@ impl Inner {
             if replaces {
                 delete_unnamed(transaction, delta)?;
             }
-            set_known(transaction, &delta.partition, &delta.version)
+            set_known(transaction, &delta.partition, &delta.version)?;
+            mark_read(transaction, &delta.partition)
         })
     }
 
@@ -108,6 +112,28 @@ pub(super) fn known(connection: &Connection, partitions: &[PartitionName]) -> Re
 fn known_version(connection: &Connection, partition: &PartitionName) -> Result<Option<String>, Failure> {
     let sql = "SELECT known FROM partitions WHERE name = ?1";
     Ok(connection.query_row(sql, [partition.as_str()], |row| row.get(0)).optional()?.flatten())
+}
+
+/// The partition has news that are not here.
+fn set_unread(transaction: &Transaction<'_>, partition: &PartitionName, version: &str) -> Result<(), Failure> {
+    let sql = "INSERT INTO partitions (name, unread) VALUES (?1, ?2)
+               ON CONFLICT (name) DO UPDATE SET unread = excluded.unread";
+    transaction.execute(sql, (partition.as_str(), version))?;
+    Ok(())
+}
+
+/// What was heard of the partition is here.
+pub(super) fn mark_read(transaction: &Transaction<'_>, partition: &PartitionName) -> Result<(), Failure> {
+    let sql = "UPDATE partitions SET unread = NULL WHERE name = ?1 AND unread IS NOT NULL";
+    transaction.execute(sql, [partition.as_str()])?;
+    Ok(())
+}
+
+/// The next pull tells the partition whole.
+pub(super) fn distrust(transaction: &Transaction<'_>, partition: &PartitionName) -> Result<(), Failure> {
+    let sql = "UPDATE partitions SET unread = coalesce(unread, known), known = NULL WHERE name = ?1";
+    transaction.execute(sql, [partition.as_str()])?;
+    Ok(())
 }
 
 pub(super) fn set_known(

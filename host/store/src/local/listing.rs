@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::values::from_column;
 
 /// Order of columns in both parts of the query.
-const COLUMN_PARTITION: usize = 0;
+pub(super) const COLUMN_PARTITION: usize = 0;
 const COLUMN_NAME: usize = 1;
 const COLUMN_STAGED: usize = 2;
 const COLUMN_VERSION: usize = 3;
@@ -23,8 +23,7 @@ const COLUMN_HERE: usize = 7;
 pub(super) fn entries(connection: &Connection, filter: &EntryFilter) -> Result<Vec<StoredEntry>, Failure> {
     let (conditions, values) = conditions(filter);
     let sql = format!(
-        "SELECT partition, name, 0, version, failed, description, location,
-                EXISTS (SELECT 1 FROM contents WHERE contents.digest = entries.digest)
+        "SELECT partition, name, 0, version, failed, description, location, missing = 0
          FROM entries WHERE {conditions}
          UNION ALL
          SELECT partition, name, sequence, 0, failed, description, '', 1
@@ -112,7 +111,7 @@ impl Page<'_> {
     }
 }
 
-fn parse(row: &Row<'_>, partition: &str) -> Result<StoredEntry, Failure> {
+pub(super) fn parse(row: &Row<'_>, partition: &str) -> Result<StoredEntry, Failure> {
     let description: Description = serde_json::from_str(&text(row, COLUMN_DESCRIPTION)?)?;
     let state = match (row.get::<_, i64>(COLUMN_STAGED)?, row.get::<_, bool>(COLUMN_HERE)?) {
         (0, true) => StoredState::Here,
@@ -130,8 +129,16 @@ fn text(row: &Row<'_>, column: usize) -> Result<String, Failure> {
 
 /// Partitions of which anything is known or pending, sorted.
 pub(super) fn partitions(connection: &Connection) -> Result<Vec<PartitionName>, Failure> {
-    let mut statement =
-        connection.prepare("SELECT name FROM partitions UNION SELECT partition FROM pending ORDER BY 1")?;
+    names(connection, "SELECT name FROM partitions UNION SELECT partition FROM pending ORDER BY 1")
+}
+
+/// Partitions with news that are not here, sorted.
+pub(super) fn unread(connection: &Connection) -> Result<Vec<PartitionName>, Failure> {
+    names(connection, "SELECT name FROM partitions WHERE unread IS NOT NULL ORDER BY 1")
+}
+
+fn names(connection: &Connection, sql: &str) -> Result<Vec<PartitionName>, Failure> {
+    let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query(())?;
     let mut partitions = Vec::new();
     while let Some(row) = rows.next()? {

@@ -12,6 +12,7 @@ mod contents;
 mod delta;
 mod failure;
 mod listing;
+mod missing;
 mod pending;
 mod receipts;
 mod schema;
@@ -29,8 +30,8 @@ use peat_core::digest::Digest;
 use peat_core::entry::ChangeSet;
 use peat_core::identifiers::{CommitId, PartitionName};
 use peat_core::ports::{
-    EntryFilter, LocalStore, PartitionDelta, PendingCommit, PushReceipt, Replica, Spool, SpoolWriter, StoreError,
-    StoredEntry,
+    EntryFilter, LocalStore, Missing, MissingFilter, PartitionDelta, PendingCommit, PushReceipt, Replica, Spool,
+    SpoolWriter, StoreError, StoredEntry,
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -124,6 +125,22 @@ impl Inner {
         attempt(&mut connection).map_err(|failure| self.place.explain(failure))
     }
 
+    /// The same for what can be fetched again: it waits for no disk. The machine may forget it when it dies, never the
+    /// process, and what is written with [`Self::write`] later makes it durable too. Half of it is never there.
+    fn write_refetchable<T>(&self, step: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>) -> Result<T, StoreError> {
+        let mut connection = self.connection();
+        let attempt = |connection: &mut Connection| -> Result<T, Failure> {
+            connection::wait_for_disk(connection, false)?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let answer = step(&transaction)?;
+            transaction.commit()?;
+            Ok(answer)
+        };
+        let answer = attempt(&mut connection);
+        let restored = connection::wait_for_disk(&connection, true).map_err(Failure::Sqlite);
+        answer.and_then(|answer| restored.map(|()| answer)).map_err(|failure| self.place.explain(failure))
+    }
+
     /// Runs `step` on one snapshot.
     fn read<T>(&self, step: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
         let mut connection = self.connection();
@@ -196,8 +213,30 @@ impl LocalStore for SqliteStore {
         self.inner.content(digest)
     }
 
-    fn keep(&self, digest: &Digest, content: &SharedContent) -> Result<(), StoreError> {
-        self.inner.keep(digest, content)
+    fn keep_all(&self, contents: &[(Digest, SharedContent)]) -> Result<(), StoreError> {
+        self.inner.keep_all(contents)
+    }
+
+    fn missing(&self, filter: &MissingFilter) -> Result<Vec<StoredEntry>, StoreError> {
+        self.inner.read(|connection| missing::list(connection, filter))
+    }
+
+    fn missing_total(&self, partition: Option<&PartitionName>) -> Result<Missing, StoreError> {
+        self.inner.read(|connection| missing::total(connection, partition))
+    }
+
+    fn unread(&self) -> Result<Vec<PartitionName>, StoreError> {
+        self.inner.read(listing::unread)
+    }
+
+    fn mark_read(&self, partitions: &[PartitionName]) -> Result<(), StoreError> {
+        self.inner.write_refetchable(|transaction| {
+            partitions.iter().try_for_each(|partition| delta::mark_read(transaction, partition))
+        })
+    }
+
+    fn distrust(&self, partition: &PartitionName) -> Result<(), StoreError> {
+        self.inner.write_refetchable(|transaction| delta::distrust(transaction, partition))
     }
 
     fn partitions(&self) -> Result<Vec<PartitionName>, StoreError> {

@@ -9,7 +9,7 @@ use super::failure::{Failure, Place};
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"PEAT");
 
 /// One step per format, in order: step `n` makes format `n + 1` of format `n`. Steps are never changed once released.
-const STEPS: &[&str] = &[FORMAT_1];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2];
 
 /// The first format.
 const FORMAT_1: &str = "
@@ -100,6 +100,19 @@ const FORMAT_1: &str = "
         key   TEXT PRIMARY KEY,
         value TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
+";
+
+/// Partitions that are heard of and not read, and what content is missing, without looking at every entry.
+const FORMAT_2: &str = "
+    ALTER TABLE partitions ADD COLUMN unread TEXT;
+
+    ALTER TABLE entries ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE entries ADD COLUMN missing INTEGER NOT NULL DEFAULT 0;
+    UPDATE entries SET
+        size = CASE WHEN json_valid(description)
+            THEN max(0, CAST(coalesce(json_extract(description, '$.size'), 0) AS INTEGER)) ELSE 0 END,
+        missing = NOT EXISTS (SELECT 1 FROM contents WHERE contents.digest = entries.digest);
+    CREATE INDEX entries_missing ON entries (partition, location, name, version, size) WHERE missing = 1;
 ";
 
 /// The newest format this build knows.

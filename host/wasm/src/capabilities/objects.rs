@@ -15,6 +15,7 @@ use crate::bindings::imports::interfaces::objects::{
 use crate::bindings::imports::interfaces::{bucket, directory};
 use crate::convert::errors::of_object;
 use crate::convert::text::shown;
+use crate::deadline::UnderWay;
 use crate::state::{Capabilities, GuestState};
 
 /// Keys of one deletion, ranges of one read and parts of one object: what the largest pack and page of chain needs.
@@ -129,6 +130,7 @@ impl<T: 'static> HostObjectStoreWithStore<T> for Capabilities {
         guest_try!(bounded("the key", &key));
         let condition = guest_try!(condition_of(condition));
         let content = accessor.with(|mut access| access.get().blob(&content))?.content();
+        let content = content::watched(content, store.movement.clone());
         Ok(store.put(&key, content, condition).await.map_err(|error| of_object(&error)))
     }
 
@@ -147,7 +149,7 @@ impl<T: 'static> HostObjectStoreWithStore<T> for Capabilities {
             let state = access.get();
             parts.iter().map(|part| Ok(state.blob(part)?.content())).collect::<wasmtime::Result<Vec<_>>>()
         })?;
-        let joined = content::concatenate(parts);
+        let joined = content::watched(content::concatenate(parts), store.movement.clone());
         Ok(store.put(&key, joined, condition).await.map_err(|error| of_object(&error)))
     }
 
@@ -197,11 +199,27 @@ impl<T: 'static> HostObjectStoreWithStore<T> for Capabilities {
     }
 }
 
-fn opened<T: 'static>(
-    accessor: &Accessor<T, Capabilities>,
-    store: &Resource<OpenStore>,
-) -> wasmtime::Result<Arc<dyn port::ObjectStore>> {
-    accessor.with(|mut access| Ok(Arc::clone(&access.get().table.get(store)?.0)))
+/// A store for one request, which counts as under way as long as this lives.
+struct Request {
+    store: Arc<dyn port::ObjectStore>,
+    movement: port::Movement,
+    _under_way: UnderWay,
+}
+
+impl std::ops::Deref for Request {
+    type Target = dyn port::ObjectStore;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.store
+    }
+}
+
+fn opened<T: 'static>(accessor: &Accessor<T, Capabilities>, store: &Resource<OpenStore>) -> wasmtime::Result<Request> {
+    accessor.with(|mut access| {
+        let state = access.get();
+        let store = Arc::clone(&state.table.get(store)?.0);
+        Ok(Request { store, movement: state.services.movement.clone(), _under_way: state.activity.begin() })
+    })
 }
 
 fn batch(what: &str, count: usize) -> Result<(), Error> {

@@ -24,6 +24,7 @@ impl Host for GuestState {
                 Unit::Items => ProgressUnit::Items,
                 Unit::Bytes => ProgressUnit::Bytes,
             },
+            objects: None,
         });
         Ok(())
     }

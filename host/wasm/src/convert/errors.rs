@@ -40,6 +40,7 @@ pub(crate) fn of_object(error: &ObjectError) -> Error {
         ObjectError::Denied { key, .. } => (ErrorKind::Denied, key),
         ObjectError::Exhausted { key, .. } => (ErrorKind::Exhausted, key),
         ObjectError::Corrupt { key, .. } => (ErrorKind::Corrupt, key),
+        ObjectError::Misconfigured { key, .. } => (ErrorKind::InvalidConfig, key),
         ObjectError::Unavailable { key, retry_after_ms, .. } => (ErrorKind::Unavailable(*retry_after_ms), key),
     };
     Error { kind, subject: subject.clone(), message: error.to_string() }

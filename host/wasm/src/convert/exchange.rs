@@ -7,8 +7,8 @@ use peat_core::entry::Entry;
 use peat_core::identifiers::PartitionName;
 use peat_core::lease::Lease;
 use peat_core::ports::{
-    ContentRequest, DatastoreError, DeltaMode, PartitionDelta, PullPage, PullRequest, PulledEntry, PushReceipt,
-    PushRequest,
+    ContentRequest, DatastoreError, DeltaMode, PartitionDelta, PullDepth, PullPage, PullRequest, PulledEntry,
+    PushReceipt, PushRequest,
 };
 use wasmtime::component::Resource;
 
@@ -39,7 +39,11 @@ pub(crate) fn pull_to_guest(request: &PullRequest, namespace: &str) -> guest::Pu
         namespace: namespace.to_owned(),
         partitions: request.partitions.as_ref().map(|names| names.iter().map(ToString::to_string).collect()),
         leases: request.leases.iter().map(lease::to_guest).collect(),
-        with_content: request.with_content,
+        depth: match request.depth {
+            PullDepth::Partitions => guest::Depth::Partitions,
+            PullDepth::Index => guest::Depth::Index,
+            PullDepth::Content => guest::Depth::Content,
+        },
         cursor: request.cursor.clone(),
     }
 }
@@ -60,9 +64,14 @@ pub(crate) fn page_from_guest(
         if !seen.insert(partition.clone()) {
             return Err(Invalid::field("deltas", format!("{partition} comes twice in one page")));
         }
+        let only_told = delta.entries.is_empty() && delta.removed.is_empty() && !delta.continues;
+        if delta.mode == guest::DeltaMode::Changed && !only_told {
+            return Err(Invalid::field("deltas", format!("{partition} is `changed` and has entries")));
+        }
         let entries = delta.entries.into_iter().map(|pulled| pulled_from_guest(state, pulled));
         deltas.push(PartitionDelta {
             mode: match delta.mode {
+                guest::DeltaMode::Changed => DeltaMode::Changed,
                 guest::DeltaMode::Extend => DeltaMode::Extend,
                 guest::DeltaMode::Replace => DeltaMode::Replace,
             },

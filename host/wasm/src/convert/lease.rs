@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use peat_core::identifiers::{Epoch, PartitionName};
-use peat_core::lease::{Holder, Lease};
+use peat_core::lease::{Holder, Lease, LeasePage, LeaseStatus, Waiter};
 
-use super::text::within;
+use super::text::{line, within};
 use super::{Invalid, Validated};
 use crate::bindings::imports::interfaces::holders::Holder as GuestHolder;
 use crate::bindings::imports::types::Lease as GuestLease;
+use crate::bindings::locks::exports::peat::datastore::locks;
 use crate::limits::{LEASE_STATE_BYTES_MAX, TEXT_BYTES_MAX};
 
 /// Longest time to live of a lease that is believed: a longer one would block a partition for good.
@@ -69,6 +70,34 @@ pub(crate) fn holder_to_guest(holder: Holder) -> GuestHolder {
 pub(crate) fn holder_from_guest(holder: GuestHolder) -> Holder {
     let GuestHolder { host, boot_id, pid_namespace, pid, process_start, command } = holder;
     Holder { host, boot_id, pid_namespace, pid, process_start, command }
+}
+
+/// A page of leases, for people: what is shown is cut, what names a lease must be right.
+pub(crate) fn page_from_guest(page: locks::StatusPage) -> Validated<LeasePage> {
+    let leases = page.leases.into_iter().map(status_from_guest).collect::<Validated<_>>()?;
+    let cursor = page.cursor.map(|cursor| within("cursor", cursor, LEASE_STATE_BYTES_MAX)).transpose()?;
+    Ok(LeasePage { leases, cursor })
+}
+
+fn status_from_guest(status: locks::Status) -> Validated<LeaseStatus> {
+    let partition = PartitionName::parse(&status.partition)
+        .map_err(|error| Invalid::field("status.partition", error.to_string()))?;
+    let shown = |holder: GuestHolder| {
+        let holder = holder_from_guest(holder);
+        Holder { host: line(&holder.host), command: line(&holder.command), ..holder }
+    };
+    let waiter = |waiter: locks::Waiter| Waiter { holder: shown(waiter.holder), since_ms: waiter.since_ms };
+    Ok(LeaseStatus {
+        partition,
+        epoch: Epoch(status.epoch),
+        nonce: within("status.nonce", status.nonce, TEXT_BYTES_MAX)?,
+        holder: shown(status.holder),
+        ttl: Duration::from_millis(status.ttl_ms),
+        acquired_at_ms: status.acquired_at_ms,
+        renewed_at_ms: status.renewed_at_ms,
+        stale: status.stale,
+        queue: status.queue.into_iter().map(waiter).collect(),
+    })
 }
 
 /// Whole milliseconds; what does not fit is as good as for ever.

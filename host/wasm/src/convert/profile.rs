@@ -14,8 +14,10 @@ const FINDINGS_MAX: usize = 1000;
 
 pub(crate) fn from_guest(profile: guest::Profile) -> Validated<StoreProfile> {
     let printable = profile.store_id.bytes().all(|byte| byte.is_ascii_graphic());
-    if profile.store_id.is_empty() || !printable {
-        return Err(Invalid::field("store-id", "it is printable ASCII and not empty"));
+    // A store that is refused has been given no id.
+    let is_refused = profile.findings.iter().any(|finding| finding.verdict == guest::Verdict::Failed);
+    if !printable || (profile.store_id.is_empty() && !is_refused) {
+        return Err(Invalid::field("store-id", "it is printable ASCII, and not empty unless a finding failed"));
     }
     if profile.findings.len() > FINDINGS_MAX {
         return Err(Invalid::field("findings", format!("more than {FINDINGS_MAX}")));

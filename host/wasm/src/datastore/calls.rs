@@ -23,9 +23,10 @@ use crate::bindings::locks::exports::peat::datastore::locks;
 use crate::convert::errors::refused;
 use crate::convert::lease::{self, millis};
 use crate::convert::{Invalid, Validated, exchange, profile};
+use crate::deadline::Patience;
 use crate::state::GuestState;
 
-type Found<T> = wasmtime::Result<T>;
+pub(super) type Found<T> = wasmtime::Result<T>;
 
 fn capabilities(store: &mut Store<GuestState>, instance: &Instance) -> Found<capabilities::Guest> {
     Ok(Datastore::new(&mut *store, instance)?.peat_datastore_capabilities().clone())
@@ -35,7 +36,7 @@ fn sync(store: &mut Store<GuestState>, instance: &Instance) -> Found<sync::Guest
     Ok(Datastore::new(&mut *store, instance)?.peat_datastore_sync().clone())
 }
 
-fn locks(store: &mut Store<GuestState>, instance: &Instance) -> Found<locks::Guest> {
+pub(super) fn locks(store: &mut Store<GuestState>, instance: &Instance) -> Found<locks::Guest> {
     Ok(WithLocks::new(&mut *store, instance)?.peat_datastore_locks().clone())
 }
 
@@ -44,7 +45,7 @@ fn hydration(store: &mut Store<GuestState>, instance: &Instance) -> Found<hydrat
 }
 
 /// What the guest answered, validated when it is not an error.
-fn answered<G, A>(
+pub(super) fn answered<G, A>(
     answer: Result<G, Error>,
     validate: impl FnOnce(G) -> Validated<A>,
 ) -> Result<Result<A, Error>, Invalid> {
@@ -55,14 +56,14 @@ fn answered<G, A>(
 }
 
 /// The three ends of a call as one error.
-fn settled<A>(called: Result<Result<A, Error>, ExtensionError>) -> Result<A, DatastoreError> {
+pub(super) fn settled<A>(called: Result<Result<A, Error>, ExtensionError>) -> Result<A, DatastoreError> {
     called?.map_err(refused)
 }
 
 impl ComponentDatastore {
     pub(super) async fn describe(&self) -> Result<capabilities::Description, DatastoreError> {
         let called = self
-            .call("describe", self.limits.local_deadline)
+            .call("describe", Patience::Total(self.limits.local_deadline))
             .run(
                 |store, instance| Ok(capabilities(store, instance)?.func_describe()),
                 |_| Ok(()),
@@ -75,7 +76,7 @@ impl ComponentDatastore {
     pub(super) async fn call_setup(&self) -> Result<StoreProfile, DatastoreError> {
         let namespace = self.namespace.clone();
         let called = self
-            .call("setup", self.limits.datastore_deadline)
+            .call("setup", Patience::Idle(self.limits.datastore_deadline))
             .run(
                 |store, instance| Ok(capabilities(store, instance)?.func_setup()),
                 move |_| Ok((namespace,)),
@@ -88,7 +89,7 @@ impl ComponentDatastore {
     pub(super) async fn call_verify(&self) -> Result<StoreProfile, DatastoreError> {
         let namespace = self.namespace.clone();
         let called = self
-            .call("verify", self.limits.datastore_deadline)
+            .call("verify", Patience::Idle(self.limits.datastore_deadline))
             .run(
                 |store, instance| Ok(capabilities(store, instance)?.func_verify()),
                 move |_| Ok((namespace,)),
@@ -110,7 +111,7 @@ impl ComponentDatastore {
         // The wait belongs to the caller; the deadline is for what the extension does beside waiting.
         let deadline = self.limits.datastore_deadline.saturating_add(request.wait);
         let called = self
-            .call("acquire", deadline)
+            .call("acquire", Patience::Total(deadline))
             .run(
                 |store, instance| Ok(locks(store, instance)?.func_acquire()),
                 move |_| Ok((parameters,)),
@@ -124,7 +125,7 @@ impl ComponentDatastore {
         let parameters = (self.namespace.clone(), held.iter().map(lease::to_guest).collect());
         let shortest = held.iter().map(|lease| lease.ttl).min().unwrap_or(self.limits.datastore_deadline);
         let called = self
-            .call("clearance", self.within(shortest))
+            .call("clearance", Patience::Total(self.within(shortest)))
             .run(
                 |store, instance| Ok(locks(store, instance)?.func_clearance()),
                 move |_| Ok(parameters),
@@ -138,7 +139,7 @@ impl ComponentDatastore {
         let parameters = (self.namespace.clone(), lease::to_guest(held));
         let held_now = held.clone();
         let called = self
-            .call("renew", self.within(held.ttl))
+            .call("renew", Patience::Total(self.within(held.ttl)))
             .run(
                 |store, instance| Ok(locks(store, instance)?.func_renew()),
                 move |_| Ok(parameters),
@@ -151,7 +152,7 @@ impl ComponentDatastore {
     pub(super) async fn call_release(&self, held: &Lease) -> Result<(), DatastoreError> {
         let parameters = (self.namespace.clone(), lease::to_guest(held));
         let called = self
-            .call("release", self.within(held.ttl))
+            .call("release", Patience::Total(self.within(held.ttl)))
             .run(
                 |store, instance| Ok(locks(store, instance)?.func_release()),
                 move |_| Ok(parameters),
@@ -165,7 +166,7 @@ impl ComponentDatastore {
         let parameters = exchange::pull_to_guest(request, &self.namespace);
         let asked: Option<BTreeSet<_>> = request.partitions.as_ref().map(|names| names.iter().cloned().collect());
         let called = self
-            .call("pull", self.limits.datastore_deadline)
+            .call("pull", Patience::Idle(self.limits.datastore_deadline))
             .run(
                 |store, instance| Ok(sync(store, instance)?.func_pull()),
                 move |_| Ok((parameters,)),
@@ -178,7 +179,7 @@ impl ComponentDatastore {
     pub(super) async fn call_push(&self, request: &PushRequest) -> Result<PushReceipt, DatastoreError> {
         let (sent, namespace, received) = (request.clone(), self.namespace.clone(), request.clone());
         let called = self
-            .call("push", self.limits.datastore_deadline)
+            .call("push", Patience::Idle(self.limits.datastore_deadline))
             .run(
                 |store, instance| Ok(sync(store, instance)?.func_push()),
                 move |state| Ok((exchange::push_to_guest(state, &sent, namespace)?,)),
@@ -195,7 +196,7 @@ impl ComponentDatastore {
         let parameters = (self.namespace.clone(), wanted.iter().map(exchange::wanted_to_guest).collect());
         let count = wanted.len();
         let called = self
-            .call("fetch", self.limits.datastore_deadline)
+            .call("fetch", Patience::Idle(self.limits.datastore_deadline))
             .run(
                 |store, instance| Ok(hydration(store, instance)?.func_fetch()),
                 move |_| Ok(parameters),

@@ -6,13 +6,15 @@
 mod calls;
 mod content_check;
 mod features;
+mod lock_calls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use peat_core::content::SharedContent;
-use peat_core::lease::Lease;
+use peat_core::identifiers::PartitionName;
+use peat_core::lease::{Lease, LeasePage};
 use peat_core::ports::{
     AcquireRequest, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, ErrorKind, ExtensionError, PullPage,
     PullRequest, PushReceipt, PushRequest, StoreProfile,
@@ -22,6 +24,7 @@ use self::content_check::checked;
 use crate::call::Call;
 use crate::capabilities::log::GuestLog;
 use crate::convert::text::line;
+use crate::deadline::Patience;
 use crate::grants::DatastoreBinding;
 use crate::host::{ExtensionSource, Host, Loaded};
 use crate::inspect::InspectedKind;
@@ -66,6 +69,7 @@ impl ComponentDatastore {
             bucket: binding.bucket,
             replica: Some(binding.replica),
             identity: Some(binding.identity),
+            movement: binding.movement,
             ..Services::none(host.options())
         };
         let mut datastore = Self {
@@ -100,7 +104,7 @@ impl ComponentDatastore {
         self.services.observer.warn(&format!("datastore {}: {message}", self.loaded.extension));
     }
 
-    fn call(&self, name: &'static str, deadline: Duration) -> Call {
+    fn call(&self, name: &'static str, patience: Patience) -> Call {
         let extension = Arc::clone(&self.loaded.extension);
         let observer = Arc::clone(&self.services.observer);
         let sink = move |level: &str, text: &str| match level {
@@ -113,7 +117,7 @@ impl ComponentDatastore {
             limits: self.limits.clone(),
             log: GuestLog::new(&self.limits, Box::new(sink)),
             data: None,
-            deadline,
+            patience,
             name,
         }
     }
@@ -171,6 +175,27 @@ impl Datastore for ComponentDatastore {
             return Err(self.without("locks"));
         }
         self.call_release(lease).await
+    }
+
+    async fn acquire_structural(&self, ttl: Duration, wait: Duration) -> Result<Lease, DatastoreError> {
+        if !self.features.locks {
+            return Err(self.without("locks"));
+        }
+        self.call_acquire_structural(ttl, wait).await
+    }
+
+    async fn inspect_leases(&self, cursor: Option<&str>) -> Result<LeasePage, DatastoreError> {
+        if !self.features.locks {
+            return Err(self.without("locks"));
+        }
+        self.call_inspect(cursor).await
+    }
+
+    async fn break_lease(&self, partition: &PartitionName, nonce: &str) -> Result<(), DatastoreError> {
+        if !self.features.locks {
+            return Err(self.without("locks"));
+        }
+        self.call_break_lease(partition, nonce).await
     }
 
     async fn pull(&self, request: &PullRequest) -> Result<PullPage, DatastoreError> {

@@ -138,6 +138,7 @@ pub fn invocation(method: &str, arguments: serde_json::Value, deadline: Duration
         model_arguments: serde_json::json!({}),
         arguments,
         deadline,
+        held: None,
     }
 }
 

@@ -177,6 +177,7 @@ fn failed(error: ports::ObjectError) -> Error {
         ObjectError::Denied { .. } => ErrorKind::Denied,
         ObjectError::Exhausted { .. } => ErrorKind::Exhausted,
         ObjectError::Corrupt { .. } => ErrorKind::Corrupt,
+        ObjectError::Misconfigured { .. } => ErrorKind::InvalidConfig,
         ObjectError::Unavailable { retry_after_ms, .. } => ErrorKind::Unavailable(*retry_after_ms),
     };
     Error::new(kind, "object", error.to_string())

@@ -38,7 +38,7 @@ pub(super) fn get(context: &Context, wanted: &Wanted, output: Option<&Path>) -> 
         let content = session.content(&stored).await?;
         Ok((stored, content))
     })?;
-    drop(session);
+    session.close(context);
     let json = entry_json(&stored, Some(&wanted.model));
     match output {
         Some(path) if path.as_os_str() != "-" => {

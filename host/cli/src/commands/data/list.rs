@@ -15,14 +15,10 @@ pub(super) fn list(context: &Context, model: Option<&ModelName>) -> Result<Answe
     let models = repository.models()?;
     let partition = model.map(|name| models.get(name).map(|file| file.model.partition())).transpose()?;
     let session = Session::open(context, repository)?;
-    if let Some(partition) = &partition
-        && session.repository.shared_datastore().is_some()
-    {
-        run_interruptible(session.know(partition))?;
-    }
+    let unread = run_interruptible(session.know_shown(partition.as_ref()))?;
     let filter = EntryFilter { partition, latest_only: true, public_only: true, ..EntryFilter::default() };
     let entries = session.store.entries(&filter)?;
-    drop(session);
+    session.close(context);
     let mut page = Page::default();
     if entries.is_empty() {
         page.hint("there is no data yet; methods produce it: peat model method run MODEL METHOD");
@@ -30,7 +26,10 @@ pub(super) fn list(context: &Context, model: Option<&ModelName>) -> Result<Answe
         page.table(table(&entries, &models));
     }
     let json: Vec<_> = entries.iter().map(|stored| entry_json(stored, model_name(stored, &models))).collect();
-    Ok(Answer::new(json!({ "data": json }), page))
+    if !unread.is_empty() {
+        page.hint(format!("the data of {} models is not known here; peat datastore sync", unread.len()));
+    }
+    Ok(Answer::new(json!({ "data": json, "unreadPartitions": unread }), page))
 }
 
 fn table(entries: &[StoredEntry], models: &Models) -> Table {

@@ -18,7 +18,7 @@ pub(super) fn versions(context: &Context, model: &ModelName, name: &str) -> Resu
         run_interruptible(session.know(&partition))?;
     }
     let versions = versions_of(&session, model, &partition, &name)?;
-    drop(session);
+    session.close(context);
     let mut page = Page::default();
     let mut table = Table::new(&["VERSION", "SIZE", "CREATED", "RUN", ""]);
     for stored in &versions {

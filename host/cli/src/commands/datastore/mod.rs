@@ -1,5 +1,7 @@
 //! `peat datastore`.
 
+mod hydrate;
+mod lock;
 mod profile;
 mod setup;
 mod status;
@@ -15,7 +17,9 @@ pub(super) fn dispatch(context: &Context, command: DatastoreCommand) -> Result<A
     match command {
         DatastoreCommand::Setup(arguments) => setup::setup(context, &arguments),
         DatastoreCommand::Status => status::status(context),
+        DatastoreCommand::Lock(command) => lock::dispatch(context, command),
         DatastoreCommand::Verify => verify::verify(context),
-        DatastoreCommand::Sync { lock_timeout } => sync::sync(context, lock_timeout),
+        DatastoreCommand::Sync(arguments) => sync::sync(context, &arguments),
+        DatastoreCommand::Hydrate(arguments) => hydrate::hydrate(context, &arguments),
     }
 }

@@ -43,6 +43,20 @@ pub(super) fn findings_on(page: &mut Page, profile: &StoreProfile) {
     page.table(table);
 }
 
+/// Shows what an earlier examination found.
+pub(super) fn remembered_findings_on(page: &mut Page, profile: Option<&Value>) {
+    let findings = profile.and_then(|profile| profile["findings"].as_array()).filter(|findings| !findings.is_empty());
+    let Some(findings) = findings else { return };
+    page.heading("When it was last examined");
+    let mut table = Table::new(&["EXAMINED", "VERDICT", "DETAIL"]);
+    for finding in findings {
+        let text = |name: &str| finding[name].as_str().unwrap_or_default();
+        let tone = if text("verdict") == verdict_word(Verdict::Passed) { Tone::Good } else { Tone::Bad };
+        table.row(vec![Cell::plain(text("name")), Cell::toned(text("verdict"), tone), Cell::plain(text("detail"))]);
+    }
+    page.table(table);
+}
+
 /// What makes a store unusable, in one line; none when all is well.
 pub(super) fn defect(profile: &StoreProfile) -> Option<String> {
     let failed: Vec<String> = profile

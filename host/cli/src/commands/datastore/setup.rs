@@ -8,11 +8,11 @@ use peat_core::identifiers::ExtensionName;
 use peat_core::lease::LEASE_TTL_DEFAULT;
 use peat_core::metadata::{Kind, Metadata};
 use peat_core::ports::{EntryFilter, LocalStore as _, StoreProfile};
-use peat_core::repository::{SharedDatastore, is_lease_ttl};
+use peat_core::repository::{HydrationStrategy, SharedDatastore, is_lease_ttl};
 use serde_json::{Map, Value, json};
 
 use super::profile::{defect, findings_on, profile_json, remember};
-use crate::arguments::DatastoreSetup;
+use crate::arguments::{DatastoreSetup, Hydration};
 use crate::composition::{Context, DatastoreChoice, Extensions, Session, resolve_settings, run_interruptible};
 use crate::failure::Failure;
 use crate::input::assign;
@@ -32,7 +32,7 @@ pub(super) fn setup(context: &Context, arguments: &DatastoreSetup) -> Result<Ans
 }
 
 fn choose_local(context: &Context, arguments: &DatastoreSetup) -> Result<Answer, Failure> {
-    if !arguments.settings.is_empty() || arguments.lease_ttl.is_some() {
+    if !arguments.settings.is_empty() || arguments.lease_ttl.is_some() || arguments.hydration.is_some() {
         return Err(Failure::InvalidInput("the datastore `local` has no settings; leave them out".to_owned()));
     }
     let mut repository = context.repository_for_change()?;
@@ -68,6 +68,13 @@ fn choose_shared(context: &Context, arguments: &DatastoreSetup) -> Result<Answer
     }
     remember(&session, &profile)?;
     session.repository.write_datastore(Some(&configured))?;
+    if let Some(hydration) = arguments.hydration {
+        session.repository.write_hydration(match hydration {
+            Hydration::Full => HydrationStrategy::Full,
+            Hydration::Lazy => HydrationStrategy::Lazy,
+        })?;
+    }
+    let hydration = session.repository.config.hydration_strategy;
     drop(session);
     let mut page = Page::default();
     findings_on(&mut page, &profile);
@@ -84,6 +91,7 @@ fn choose_shared(context: &Context, arguments: &DatastoreSetup) -> Result<Answer
         "extension": configured.extension,
         "settings": configured.settings,
         "summary": summary,
+        "hydration": hydration,
         "profile": profile_json(&profile),
     });
     Ok(Answer::new(json!({ "datastore": datastore }), page))
@@ -122,7 +130,7 @@ async fn examine(session: &Session) -> Result<(String, StoreProfile), Failure> {
         .datastore()
         .await?
         .ok_or_else(|| Failure::Internal("a shared datastore was chosen and none is there".to_owned()))?;
-    Ok((datastore.summary(), datastore.setup().await?))
+    Ok((datastore.summary(), session.completed(datastore.setup().await?)))
 }
 
 /// How much the embedded datastore holds, when it is the one that is left.

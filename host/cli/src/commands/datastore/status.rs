@@ -3,10 +3,47 @@
 use peat_core::ports::{LocalStore as _, Replica as _};
 use serde_json::{Value, json};
 
-use super::profile::remembered;
-use crate::composition::{Context, DatastoreChoice, Session};
+use super::profile::{remembered, remembered_findings_on};
+use crate::composition::{Context, DatastoreChoice, HydrationNote, Session, hydration_holder};
 use crate::failure::Failure;
-use crate::rendering::{Answer, Cell, Page, Table, Tone, timestamp};
+use crate::rendering::{Answer, Cell, Page, Table, Tone, short_size, timestamp};
+
+/// What is not here, and who brings it.
+fn hydration(session: &Session, fields: &mut Table) -> Result<Value, Failure> {
+    let (unread, missing) = (session.store.unread()?, session.store.missing_total(None)?);
+    let (note, holder) = (HydrationNote::of(&session.store)?, hydration_holder(&session.store_path())?);
+    let strategy = session.repository.config.hydration_strategy;
+    let state = match (holder, note.stopped, &note.failure) {
+        (Some(_), ..) => "running",
+        (None, true, _) => "stopped",
+        (None, false, Some(_)) => "failed",
+        (None, false, None) => "idle",
+    };
+    if !unread.is_empty() {
+        fields.field("not read yet", format!("{} partitions", unread.len()));
+    }
+    if missing.entries > 0 {
+        let size = short_size(missing.bytes);
+        fields.field("not here", format!("the content of {} entries, {size}", missing.entries));
+    }
+    match (holder, &note.failure) {
+        (Some(process), _) => fields.field("hydration", format!("running in the background, process {process}")),
+        (None, Some(failure)) => fields.field("hydration", format!("failed: {failure}")),
+        (None, None) if note.stopped => fields.field("hydration", "stopped; peat datastore hydrate goes on"),
+        (None, None) => {}
+    }
+    Ok(json!({
+        "strategy": strategy,
+        "unreadPartitions": unread,
+        "missing": { "entries": missing.entries, "bytes": missing.bytes },
+        "background": {
+            "state": state,
+            "process": holder,
+            "endedAt": note.ended_at_ms.map(timestamp),
+            "failure": note.failure,
+        },
+    }))
+}
 
 /// Shows which datastore is used and what is known of it.
 pub(super) fn status(context: &Context) -> Result<Answer, Failure> {
@@ -46,7 +83,11 @@ pub(super) fn status(context: &Context) -> Result<Answer, Failure> {
     fields.field("local store", session.store_path().display().to_string());
     fields.field("partitions", partitions.len().to_string());
     fields.field("uncommitted", pending.len().to_string());
+    if let DatastoreChoice::Shared { .. } = &session.choice {
+        json["hydration"] = hydration(&session, &mut fields)?;
+    }
     page.table(fields);
+    remembered_findings_on(&mut page, profile.as_ref());
     if !pending.is_empty() {
         page.heading("Uncommitted");
         let mut table = Table::new(&["COMMIT", "PARTITION", "SINCE"]);

@@ -1,17 +1,20 @@
 //! `peat datastore sync`.
 
-use std::time::Duration;
+use peat_core::identifiers::PartitionName;
+use peat_core::sync::{SyncError, SyncReport, SyncRequest, sync as sync_all};
+use peat_core::transfer::{Lost, TransferFailure};
+use serde_json::{Value, json};
 
-use peat_core::sync::{SyncReport, SyncRequest, sync as sync_all};
-use serde_json::json;
-
+use crate::arguments::DatastoreSync;
 use crate::composition::{Context, Session, run_async};
-use crate::failure::Failure;
+use crate::failure::{Failure, error_json, of_sync};
 use crate::rendering::{Answer, Page, Tone, short_size};
 
 /// Sends what is only here and brings what others wrote.
-pub(super) fn sync(context: &Context, lock_timeout: Option<Duration>) -> Result<Answer, Failure> {
-    let session = Session::open(context, context.repository()?)?;
+pub(super) fn sync(context: &Context, arguments: &DatastoreSync) -> Result<Answer, Failure> {
+    let repository = context.repository()?;
+    let partitions = partitions(&repository, &arguments.models)?;
+    let session = Session::open(context, repository)?;
     let config = &session.repository.config;
     let Some(shared) = config.datastore.shared() else {
         let mut page = Page::default();
@@ -20,50 +23,114 @@ pub(super) fn sync(context: &Context, lock_timeout: Option<Duration>) -> Result<
     };
     let request = SyncRequest {
         hydration: config.hydration_strategy,
-        lock_timeout: lock_timeout.unwrap_or(config.lock_timeout),
+        partitions,
+        lock_timeout: arguments.lock_timeout.unwrap_or(config.lock_timeout),
         lease_ttl: shared.lease_ttl,
+        timeout: arguments.timeout,
     };
-    let report = run_async(async |interrupt| {
-        let datastore = session
-            .datastore()
-            .await?
-            .ok_or_else(|| Failure::Internal("a shared datastore is configured and none is there".to_owned()))?;
-        Ok(Box::pin(sync_all(&session.sync_ports(datastore), &request, &interrupt)).await?)
+    let synced = run_async(async |interrupt| {
+        let datastore = session.shared().await?;
+        Ok(Box::pin(sync_all(&session.sync_ports(datastore), &request, &interrupt)).await)
     })?;
-    drop(session);
-    let mut page = Page::default();
-    page.text_line(sentence(&report), Tone::Good);
-    Ok(Answer::new(json!({ "sync": report_json(&report) }), page))
+    session.close(context);
+    answer(synced)
 }
 
-fn report_json(report: &SyncReport) -> serde_json::Value {
+/// The partitions of models; none for all.
+pub(super) fn partitions(
+    repository: &crate::composition::Repository,
+    models: &[peat_core::identifiers::ModelName],
+) -> Result<Option<Vec<PartitionName>>, Failure> {
+    if models.is_empty() {
+        return Ok(None);
+    }
+    let known = repository.models()?;
+    let mut partitions: Vec<PartitionName> =
+        models.iter().map(|name| Ok(known.get(name)?.model.partition())).collect::<Result<_, Failure>>()?;
+    partitions.sort();
+    partitions.dedup();
+    Ok(Some(partitions))
+}
+
+/// What was done, also where not all of it was.
+pub(super) fn answer(synced: Result<SyncReport, SyncError>) -> Result<Answer, Failure> {
+    let mut page = Page::default();
+    let error = match synced {
+        Ok(report) => {
+            page.text_line(sentence(&report), Tone::Good);
+            return Ok(Answer::new(json!({ "sync": report_json(&report) }), page));
+        }
+        Err(error) => error,
+    };
+    let SyncError::Incomplete { report, failures } = &error else { return Err(error.into()) };
+    page.line(sentence(report));
+    let (code, message) = (of_sync(&error), error.to_string());
+    let failed: Vec<Value> = failures.told.iter().map(failure_json).collect();
+    let mut json = json!({ "sync": report_json(report), "failures": failed, "failuresCount": failures.count });
+    json["error"] = error_json(code, &message)["error"].take();
+    Ok(Answer::new(json, page).failing(code, message))
+}
+
+fn failure_json(failure: &TransferFailure) -> Value {
+    let (name, version) = match &failure.lost {
+        Lost::Content { name, version } => (Some(name), Some(version)),
+        Lost::Commits | Lost::Index => (None, None),
+    };
+    let what = match failure.lost {
+        Lost::Commits => "commits",
+        Lost::Index => "index",
+        Lost::Content { .. } => "content",
+    };
+    let message = failure.error.to_string();
+    json!({ "partition": failure.partition, "what": what, "name": name, "version": version, "message": message })
+}
+
+fn report_json(report: &SyncReport) -> Value {
     json!({
         "commitsPushed": report.commits_pushed,
         "partitionsChanged": report.brought.partitions_changed,
         "entries": report.brought.entries,
         "contents": report.brought.contents,
         "bytes": report.brought.bytes,
+        "unreadPartitions": report.unread,
+        "missing": { "entries": report.missing.entries, "bytes": report.missing.bytes },
     })
 }
 
 fn sentence(report: &SyncReport) -> String {
     let brought = &report.brought;
-    if *report == SyncReport::default() {
-        return "in sync, nothing to send or bring".to_owned();
-    }
     let count = |number: u64, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
-    format!(
-        "sent {}, brought {} in {} and {} of content",
-        count(report.commits_pushed, "commit", "commits"),
-        count(brought.entries, "entry", "entries"),
-        count(brought.partitions_changed, "partition", "partitions"),
-        short_size(brought.bytes),
-    )
+    let mut sentence = if report.commits_pushed == 0 && *brought == Default::default() {
+        "in sync, nothing to send or bring".to_owned()
+    } else {
+        format!(
+            "sent {}, brought {} in {} and {} of content",
+            count(report.commits_pushed, "commit", "commits"),
+            count(brought.entries, "entry", "entries"),
+            count(brought.partitions_changed, "partition", "partitions"),
+            short_size(brought.bytes),
+        )
+    };
+    if report.unread > 0 {
+        sentence.push_str(&format!(
+            "; {} come with their first use",
+            count(report.unread, "other partition", "other partitions")
+        ));
+    }
+    if report.missing.entries > 0 {
+        sentence.push_str(&format!(
+            "; the content of {} ({}) is not here",
+            count(report.missing.entries, "entry", "entries"),
+            short_size(report.missing.bytes)
+        ));
+    }
+    sentence
 }
 
 #[cfg(test)]
 mod tests {
-    use peat_core::hydrate::Hydrated;
+    use peat_core::ports::Missing;
+    use peat_core::transfer::Hydrated;
 
     use super::*;
 
@@ -71,7 +138,14 @@ mod tests {
     fn the_sentence_counts_what_happened() {
         assert_eq!(sentence(&SyncReport::default()), "in sync, nothing to send or bring");
         let brought = Hydrated { partitions_changed: 1, entries: 2, contents: 2, bytes: 2048 };
-        let report = SyncReport { commits_pushed: 1, brought };
-        assert_eq!(sentence(&report), "sent 1 commit, brought 2 entries in 1 partition and 2.0 KiB of content");
+        let full = SyncReport { commits_pushed: 1, brought, ..SyncReport::default() };
+        assert_eq!(sentence(&full), "sent 1 commit, brought 2 entries in 1 partition and 2.0 KiB of content");
+        let missing = Missing { entries: 3, bytes: 1024 };
+        let lazy = SyncReport { unread: 2, missing, ..SyncReport::default() };
+        assert_eq!(
+            sentence(&lazy),
+            "in sync, nothing to send or bring; 2 other partitions come with their first use; the content of 3 entries \
+             (1.0 KiB) is not here"
+        );
     }
 }

@@ -48,5 +48,5 @@ async fn examine(session: &Session) -> Result<(String, StoreProfile), Failure> {
         .datastore()
         .await?
         .ok_or_else(|| Failure::Internal("a shared datastore is configured and none is there".to_owned()))?;
-    Ok((datastore.summary(), datastore.verify().await?))
+    Ok((datastore.summary(), session.completed(datastore.verify().await?)))
 }

@@ -152,8 +152,12 @@ fn answer(candidates: &[Candidate]) -> Answer {
     if let Some(first) = candidates.first() {
         page.hint(match &first.metadata.kind {
             Kind::Datastore(_) => {
-                let wants_directory = first.metadata.wants.iter().any(|want| want.capability == "directory");
-                let setting = if wants_directory { " --setting path=DIR" } else { "" };
+                let wants = |capability| first.metadata.wants.iter().any(|want| want.capability == capability);
+                let setting = match (wants("directory"), wants("bucket")) {
+                    (true, _) => " --setting path=DIR",
+                    (_, true) => " --setting bucket=NAME",
+                    _ => "",
+                };
                 format!("next: peat datastore setup {}{setting}", first.metadata.name)
             }
             Kind::Models(types) => {

@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, arguments: &MethodRun) -> Result<Answer, Fa
     let model = request.model.clone();
     let report = run_async(async |interrupt| execute(&session, &entry, request, interrupt).await)?;
     // Progress is gone from the terminal before anything is printed.
-    drop(session);
+    session.close(context);
     Ok(answer(&model, &report))
 }
 

@@ -18,20 +18,22 @@ pub(super) fn list(context: &Context, model: Option<&ModelName>, limit: usize) -
         None => None,
     };
     let session = Session::open(context, repository)?;
-    let mut entries = records(&session, partition)?;
-    // Run ids sort by time of start.
-    entries.sort_by(|one, other| other.entry.description.run_id.cmp(&one.entry.description.run_id));
-    let total = entries.len();
-    entries.truncate(limit);
-    let runs = run_interruptible(async {
+    let (runs, total) = run_interruptible(async {
+        session.know_shown(partition.as_ref()).await?;
+        let mut entries = records(&session, partition)?;
+        // Run ids sort by time of start.
+        entries.sort_by(|one, other| other.entry.description.run_id.cmp(&one.entry.description.run_id));
+        let total = entries.len();
+        entries.truncate(limit);
+        session.bring(&entries).await?;
         let mut runs: Vec<(StoredEntry, RunRecord)> = Vec::new();
         for stored in entries {
             let record = read_record(&session, &stored).await?;
             runs.push((stored, record));
         }
-        Ok(runs)
+        Ok((runs, total))
     })?;
-    drop(session);
+    session.close(context);
     let mut page = Page::default();
     if runs.is_empty() {
         page.hint("there is no run yet; start one with `peat model method run MODEL METHOD`");

@@ -5,7 +5,7 @@ use peat_core::identifiers::{DataName, RunId};
 use peat_core::run::LOG_BYTES_MAX;
 use serde_json::json;
 
-use super::{item, unknown};
+use super::{find, unknown};
 use crate::composition::{Context, Session, run_interruptible};
 use crate::failure::Failure;
 use crate::rendering::{Answer, Page};
@@ -16,12 +16,14 @@ const LOG_READ_BYTES_MAX: u64 = LOG_BYTES_MAX + 64 * 1024;
 /// Prints the log of a run. A run that logged nothing has an empty log.
 pub(super) fn logs(context: &Context, run: &RunId) -> Result<Answer, Failure> {
     let session = Session::open(context, context.repository()?)?;
-    item(&session, &DataName::run_record(run))?.ok_or_else(|| unknown(run))?;
-    let content: SharedContent = match item(&session, &DataName::run_log(run))? {
-        None => in_memory(Vec::new()),
-        Some(stored) => run_interruptible(session.content(&stored))?,
-    };
-    drop(session);
+    let content: SharedContent = run_interruptible(async {
+        find(&session, &DataName::run_record(run)).await?.ok_or_else(|| unknown(run))?;
+        match find(&session, &DataName::run_log(run)).await? {
+            None => Ok(in_memory(Vec::new())),
+            Some(stored) => session.content(&stored).await,
+        }
+    })?;
+    session.close(context);
     let mut page = Page::default();
     if content.size() == 0 {
         page.hint("this run logged nothing");

@@ -73,7 +73,15 @@ fn records(session: &Session, partition: Option<PartitionName>) -> Result<Vec<St
     Ok(entries.into_iter().filter(is_record).collect())
 }
 
-/// One item of a run: its record or its log.
+/// One item of a run: its record or its log. Where this machine knows none, it looks into what it has not read yet.
+async fn find(session: &Session, name: &DataName) -> Result<Option<StoredEntry>, Failure> {
+    if let Some(stored) = item(session, name)? {
+        return Ok(Some(stored));
+    }
+    session.know_shown(None).await?;
+    item(session, name)
+}
+
 fn item(session: &Session, name: &DataName) -> Result<Option<StoredEntry>, Failure> {
     for partition in session.store.partitions()? {
         let filter = EntryFilter {

@@ -3,7 +3,7 @@
 use peat_core::identifiers::{DataName, RunId};
 use serde_json::json;
 
-use super::{is_committed, item, read_record, record_json, status_word, unknown};
+use super::{find, is_committed, read_record, record_json, status_word, unknown};
 use crate::composition::{Context, Session, run_interruptible};
 use crate::failure::Failure;
 use crate::rendering::{Answer, Cell, Page, Table, Tone, short_duration, short_size, timestamp};
@@ -11,9 +11,12 @@ use crate::rendering::{Answer, Cell, Page, Table, Tone, short_duration, short_si
 /// Shows the record of a run.
 pub(super) fn show(context: &Context, run: &RunId) -> Result<Answer, Failure> {
     let session = Session::open(context, context.repository()?)?;
-    let stored = item(&session, &DataName::run_record(run))?.ok_or_else(|| unknown(run))?;
-    let record = run_interruptible(read_record(&session, &stored))?;
-    drop(session);
+    let (stored, record) = run_interruptible(async {
+        let stored = find(&session, &DataName::run_record(run)).await?.ok_or_else(|| unknown(run))?;
+        let record = read_record(&session, &stored).await?;
+        Ok((stored, record))
+    })?;
+    session.close(context);
     let mut page = Page::default();
     let mut fields = Table::fields();
     fields.field("run", record.run_id.as_str());

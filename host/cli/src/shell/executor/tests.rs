@@ -104,6 +104,7 @@ async fn execute_with(
         model_arguments: json!({}),
         arguments,
         deadline: Duration::from_secs(60),
+        held: None,
     };
     begun(&executor);
     let recorded = Recorded::default();
