@@ -31,13 +31,16 @@ pub(crate) fn run() -> Result<ExitCode> {
     });
     report.check("the peat binary", || peat::build(peat::Build::Development).map(drop));
     report.check("the main job (cargo xtask demo)", || demo::run().map(drop));
-    report.tests("tests", || match nextest.finish() {
-        Ok(program) => nextest_run(&program, &[], &[], None),
-        Err(reason) => {
+    match nextest.finish() {
+        Ok(program) => {
+            report.tests("tests", || nextest_run(&program, &[], &[], None));
+            ceph::run(&mut report, &program);
+        }
+        Err(reason) => report.tests("tests", || {
             println!("cargo-nextest is not to be had ({reason:#}); running with cargo test");
             cargo_test(&["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"])
-        }
-    });
+        }),
+    }
     report.tests("documentation examples", || {
         cargo_test(&["test", "--workspace", "--locked", "--no-fail-fast", "--doc"])
     });
@@ -60,8 +63,9 @@ pub(crate) fn run() -> Result<ExitCode> {
     Ok(report.print())
 }
 
-/// The suites of buckets against a real Ceph. Fails when one of them failed.
+/// The suites of buckets against a real Ceph, which is installed first. Fails when one of them failed.
 pub(crate) fn run_on_ceph() -> Result<ExitCode> {
+    ceph::install()?;
     let nextest = Tool::start("cargo-nextest")?.finish()?;
     guests::build(&guests::Options::default())?;
     peat::build(peat::Build::Development)?;

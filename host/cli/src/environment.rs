@@ -8,7 +8,7 @@ use std::time::Duration;
 use peat_core::identifiers::NamespaceName;
 use peat_core::repository::{DatastoreConfig, RepositoryConfig};
 
-use crate::arguments::duration;
+use crate::arguments::{duration, size};
 use crate::failure::Failure;
 
 /// The variable that tells a process what the one that started it holds.
@@ -29,6 +29,8 @@ pub(crate) struct Environment {
     pub(crate) hydrates_in_background: bool,
     /// PEAT_HELD: what the process that started this one holds.
     pub(crate) held: Option<String>,
+    /// PEAT_CACHE_SIZE: most bytes of compiled extensions.
+    pub(crate) cache_bytes_max: Option<u64>,
     home: Option<PathBuf>,
     cache: Option<PathBuf>,
 }
@@ -63,6 +65,10 @@ impl Environment {
                 .map_err(|error| wrong("PEAT_LOCK_TIMEOUT", &error))?,
             hydrates_in_background: switch("PEAT_BACKGROUND")?,
             held: text(HELD)?,
+            cache_bytes_max: text("PEAT_CACHE_SIZE")?
+                .map(|value| size(&value))
+                .transpose()
+                .map_err(|error| wrong("PEAT_CACHE_SIZE", &error))?,
             home: path("PEAT_HOME").or_else(|| Some(base("XDG_DATA_HOME", ".local/share")?.join("peat"))),
             cache: path("PEAT_CACHE_DIR").or_else(|| Some(base("XDG_CACHE_HOME", ".cache")?.join("peat"))),
         })

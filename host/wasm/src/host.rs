@@ -27,6 +27,8 @@ use crate::state::GuestState;
 pub struct HostOptions {
     /// Where compiled components are kept. Created with access for its owner alone when it is needed.
     pub cache_dir: PathBuf,
+    /// Most bytes that lie in `cache_dir`; what was not used for longest goes first.
+    pub cache_bytes_max: u64,
     /// The key that authenticates what lies in `cache_dir`; never inside it. Created when it is needed.
     pub key_file: PathBuf,
     /// What each call may use.
@@ -42,6 +44,7 @@ impl fmt::Debug for HostOptions {
         formatter
             .debug_struct("HostOptions")
             .field("cache_dir", &self.cache_dir)
+            .field("cache_bytes_max", &self.cache_bytes_max)
             .field("key_file", &self.key_file)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
@@ -190,7 +193,8 @@ impl Host {
         granted: &GrantedCapabilities,
     ) -> Result<Loaded, ExtensionError> {
         let engine = self.engine(&extension)?;
-        let artifacts = Artifacts::new(&self.shared.options.cache_dir, &self.shared.options.key_file);
+        let HostOptions { cache_dir, key_file, cache_bytes_max, .. } = &self.shared.options;
+        let artifacts = Artifacts { cache_dir, key_file, bytes_max: *cache_bytes_max };
         let key = ArtifactKey { engine: engine.key(), wasm: digest };
         let component = artifacts.component(&extension, engine.engine(), &key, origin)?;
         let pre = self.link(&extension, engine, &component, kind, granted)?;

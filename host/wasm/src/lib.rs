@@ -34,6 +34,7 @@ mod model;
 mod state;
 mod store_refusal;
 
+pub use artifacts::{ArtifactCache, KeptArtifact, RejectedArtifact};
 pub use datastore::ComponentDatastore;
 pub use grants::{Capability, DatastoreBinding, GrantedCapabilities, ModelBinding, UnknownCapability};
 pub use host::{ExtensionSource, Host, HostOptions};

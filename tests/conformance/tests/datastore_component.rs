@@ -20,6 +20,7 @@ static HOST: LazyLock<(Host, tempfile::TempDir)> = LazyLock::new(|| {
     let place = tempfile::tempdir().unwrap();
     let options = HostOptions {
         cache_dir: place.path().join("cache"),
+        cache_bytes_max: u64::MAX,
         key_file: place.path().join("key"),
         limits: Limits::default(),
         clock: Arc::new(SystemClock),

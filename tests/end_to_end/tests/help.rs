@@ -32,6 +32,9 @@ const COMMANDS: &[&str] = &[
     "extension list",
     "extension inspect",
     "extension remove",
+    "cache status",
+    "cache verify",
+    "cache clear",
     "completions",
     "version",
 ];

@@ -12,12 +12,14 @@ use rustix::fs::inotify;
 use rustix::io::Errno;
 
 /// The commands that list.
-const LISTINGS: [&[&str]; 5] = [
+const LISTINGS: [&[&str]; 7] = [
     &["extension", "list"],
     &["extension", "inspect", "@examples/text"],
     &["model", "type", "search"],
     &["model", "type", "describe", "@examples/text"],
     &["model", "list"],
+    &["model", "get", "text"],
+    &["data", "list"],
 ];
 
 fn repository(scratch: &Scratch) -> Checkout {
@@ -80,6 +82,11 @@ fn listings_open_no_component_and_no_compiled_code() {
         let all = opened.since_last();
         assert!(all.iter().any(|name| name == "peat.yaml"), "{listing:?}: the watch sees nothing: {all:?}");
         assert!(!all.iter().any(|name| is_code(name)), "{listing:?} opened {all:?}");
+    }
+    for helping in [&["--help"][..], &["completions", "bash"], &["version"], &["cache", "status"]] {
+        repository.peat(helping).ok();
+        let all = opened.since_last();
+        assert!(!all.iter().any(|name| is_code(name)), "{helping:?} opened {all:?}");
     }
     repository.peat(&run).ok();
     let all = opened.since_last();

@@ -1,5 +1,5 @@
 //! The suites of buckets against a real server: a single-node Ceph, started by `tests/ceph/start` and stopped by its own
-//! pids. Where it cannot be had (not root, no Debian, no network, too slow) that is said and nothing fails.
+//! pids. Where it cannot be had (not installed, not root, too slow) that is said and nothing fails.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,10 @@ use crate::{process, workspace};
 /// Name of the check.
 const NAME: &str = "tests of buckets against Ceph";
 
-/// How long it may take to install and start it.
+/// How long it may take to install it: some hundred packages.
+const INSTALL_TIMEOUT: Duration = Duration::from_secs(1200);
+
+/// How long it may take to start it.
 const START_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// How long its end is waited for: each of its four daemons has ten seconds, then it is killed.
@@ -30,6 +33,15 @@ const SHOWN_LINES: usize = 3;
 /// What runs against it: the objects, the protocol over them, the component, and the binary.
 const SUITES: &str = "binary(bucket_objects) | binary(datastore_chain) & test(/^in_a_bucket/) \
     | binary(datastore_component) & test(/^s3/) | binary(bucket) & test(/^two_clones/)";
+
+/// Installs what is missing for it.
+pub(super) fn install() -> Result<()> {
+    let mut install = Command::new(workspace::root().join("tests/ceph/install"));
+    install.stdin(Stdio::null());
+    let status = process::status_before(&mut install, Some(Instant::now() + INSTALL_TIMEOUT))?;
+    ensure!(status.success(), "tests/ceph/install ended with {status}");
+    Ok(())
+}
 
 /// Starts it, runs the suites, and stops it whatever became of them.
 pub(super) fn run(report: &mut Report, nextest: &Path) {

@@ -1,5 +1,6 @@
 //! The command line as types: one file a noun. Nothing is done here.
 
+mod cache;
 mod data;
 mod datastore;
 mod extension;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use cache::CacheCommand;
 pub(crate) use data::DataCommand;
 pub(crate) use datastore::{DatastoreCommand, DatastoreHydrate, DatastoreSetup, DatastoreSync, Hydration};
 pub(crate) use extension::{ExtensionAdd, ExtensionCommand, GrantArgument};
@@ -33,6 +35,7 @@ Environment:
   PEAT_REPO          the repository, as --repo
   PEAT_HOME          local stores and installed extensions [$XDG_DATA_HOME/peat or ~/.local/share/peat]
   PEAT_CACHE_DIR     compiled extensions [$XDG_CACHE_HOME/peat or ~/.cache/peat]
+  PEAT_CACHE_SIZE    most room that compiled extensions take (500MB, 4GiB) [2GiB]
   PEAT_DATASTORE     `local`, or a JSON object as the datastore block of peat.yaml; overrides it
   PEAT_NAMESPACE     overrides the namespace of peat.yaml
   PEAT_LOCK_TIMEOUT  how long to wait for a lease, as --lock-timeout (90s, 10m)
@@ -108,6 +111,9 @@ pub(crate) enum Command {
     /// Install and remove extensions
     #[command(subcommand)]
     Extension(ExtensionCommand),
+    /// Look after the compiled extensions of this user
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  peat completions bash > ~/.local/share/bash-completion/completions/peat")]
     Completions {
@@ -142,6 +148,26 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 10m or 1h"))
 }
 
+/// A number of bytes of the command line or the environment.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 9] = [
+        ("", 1),
+        ("B", 1),
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+    ];
+    let wrong = || format!("{text:?} is not a number of bytes; write 500MB or 4GiB");
+    let text = text.trim();
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or_else(wrong)?;
+    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor)).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -165,6 +191,14 @@ mod tests {
             }
         }
         walk(&Cli::command(), "");
+    }
+
+    #[test]
+    fn a_size_is_a_number_and_a_unit() {
+        assert_eq!((size("12"), size("3 MB"), size("4GiB")), (Ok(12), Ok(3_000_000), Ok(4 << 30)));
+        for wrong in ["", "GiB", "-1", "1.5GB", "1 gb", "99999999999999999999", "18446744073709551615KiB"] {
+            assert!(size(wrong).unwrap_err().contains("write 500MB"), "{wrong}");
+        }
     }
 
     #[test]

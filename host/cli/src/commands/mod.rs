@@ -1,5 +1,6 @@
 //! One file a command: from arguments to an [`Answer`]. Nothing is printed here.
 
+mod cache;
 mod completions;
 mod data;
 mod datastore;
@@ -26,6 +27,7 @@ pub(crate) fn dispatch(
         Command::Run(command) => run::dispatch(&context()?, command),
         Command::Datastore(command) => datastore::dispatch(&context()?, command),
         Command::Extension(command) => extension::dispatch(&context()?, command),
+        Command::Cache(command) => cache::dispatch(&context()?, &command),
         Command::Completions { shell } => Ok(completions::print(shell)),
         Command::Version => Ok(version::show()),
     }

@@ -11,6 +11,7 @@ use peat_core::metadata::Metadata;
 use peat_core::ports::{Datastore, ExtensionError, MethodExecutor, Movement, ObjectStore, Observer, Spool};
 use peat_core::repository::ExtensionGrants;
 use peat_store::{ProcessIdentity, SqliteStore, SystemClock, SystemRandom};
+pub(crate) use peat_wasm::ArtifactCache;
 use peat_wasm::{
     Capability, DatastoreBinding, ExtensionSource, GrantedCapabilities, Host, HostOptions, Limits, ModelBinding,
 };
@@ -26,6 +27,7 @@ pub(crate) const COMPONENT_BYTES_MAX: u64 = peat_wasm::COMPONENT_BYTES_MAX as u6
 #[derive(Debug)]
 pub(crate) struct Components {
     host: Host,
+    cache: ArtifactCache,
 }
 
 /// What a datastore extension is given.
@@ -50,12 +52,18 @@ impl Components {
     pub(crate) fn new(home: &Home) -> Self {
         let options = HostOptions {
             cache_dir: home.cache(),
+            cache_bytes_max: home.cache_bytes_max(),
             key_file: home.key_file(),
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
         };
-        Self { host: Host::new(options) }
+        Self { cache: ArtifactCache::new(&options), host: Host::new(options) }
+    }
+
+    /// What is compiled already.
+    pub(crate) fn cache(self) -> ArtifactCache {
+        self.cache
     }
 
     /// Reads what a component says of itself, whatever is granted. Makes no engine.

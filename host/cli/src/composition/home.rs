@@ -14,12 +14,20 @@ use crate::failure::Failure;
 pub(crate) struct Home {
     home: PathBuf,
     cache: PathBuf,
+    cache_bytes_max: u64,
 }
+
+/// Most bytes of compiled extensions where PEAT_CACHE_SIZE says nothing: some hundred large ones.
+const CACHE_BYTES_MAX: u64 = 2 << 30;
 
 impl Home {
     /// By the environment. Touches nothing.
     pub(crate) fn new(environment: &Environment) -> Result<Self, Failure> {
-        Ok(Self { home: environment.home()?, cache: environment.cache()? })
+        Ok(Self {
+            home: environment.home()?,
+            cache: environment.cache()?,
+            cache_bytes_max: environment.cache_bytes_max.unwrap_or(CACHE_BYTES_MAX),
+        })
     }
 
     /// The component with this digest, installed or not.
@@ -42,6 +50,11 @@ impl Home {
     /// Compiled artifacts.
     pub(crate) fn cache(&self) -> PathBuf {
         self.cache.clone()
+    }
+
+    /// Most bytes of them.
+    pub(crate) fn cache_bytes_max(&self) -> u64 {
+        self.cache_bytes_max
     }
 
     /// The key that authenticates compiled artifacts; outside the cache on purpose.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 
 /// What is appended to the name of a file that is not trusted any more. One is kept, for whoever looks for the reason.
@@ -24,6 +24,15 @@ const LOCK_LOOK: Duration = Duration::from_millis(10);
 pub(super) struct OwnedDirectory {
     path: PathBuf,
     handle: File,
+}
+
+/// A file in an owner-only directory.
+#[derive(Debug)]
+pub(super) struct KeptFile {
+    pub(super) name: String,
+    pub(super) bytes: u64,
+    /// When it was written or used last, in milliseconds since 1970.
+    pub(super) changed_ms: u64,
 }
 
 /// Holds a lock until it is dropped.
@@ -49,7 +58,8 @@ impl OwnedDirectory {
         Self::open(path)
     }
 
-    fn open(path: PathBuf) -> io::Result<Self> {
+    /// Opens a directory that is there.
+    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         let handle =
             OpenOptions::new().read(true).custom_flags(flags(OFlags::NOFOLLOW | OFlags::DIRECTORY)).open(&path)?;
         let metadata = handle.metadata()?;
@@ -86,9 +96,62 @@ impl OwnedDirectory {
             .and_then(|()| file.sync_all())
             .and_then(|()| Ok(rustix::fs::renameat(&self.handle, &temporary, &self.handle, name)?));
         if written.is_err() {
-            let _ = rustix::fs::unlinkat(&self.handle, &temporary, rustix::fs::AtFlags::empty());
+            let _ = rustix::fs::unlinkat(&self.handle, &temporary, AtFlags::empty());
         }
         written.and_then(|()| self.handle.sync_all())
+    }
+
+    /// The directories in it, by name. What is none is left out, symbolic links too.
+    pub(super) fn children(&self) -> io::Result<Vec<String>> {
+        let directories = self.listed()?.into_iter().filter(|(_, status)| {
+            FileType::from_raw_mode(status.st_mode) == FileType::Directory
+        });
+        Ok(directories.map(|(name, _)| name).collect())
+    }
+
+    /// The files in it. What goes while it is looked at is left out.
+    pub(super) fn files(&self) -> io::Result<Vec<KeptFile>> {
+        let files =
+            self.listed()?.into_iter().filter(|(_, status)| FileType::from_raw_mode(status.st_mode) == FileType::RegularFile);
+        let kept = |(name, status): (String, Stat)| KeptFile {
+            name,
+            bytes: u64::try_from(status.st_size).unwrap_or(0),
+            changed_ms: u64::try_from(status.st_mtime.saturating_mul(1_000)).unwrap_or(0) + status.st_mtime_nsec / 1_000_000,
+        };
+        Ok(files.map(kept).collect())
+    }
+
+    fn listed(&self) -> io::Result<Vec<(String, Stat)>> {
+        let mut found = Vec::new();
+        for entry in Dir::read_from(&self.handle)? {
+            let entry = entry?;
+            // Everything that is written here has a name in ASCII.
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if name == "." || name == ".." {
+                continue;
+            }
+            match rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(status) => found.push((name.to_owned(), status)),
+                Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Notes that a file was used now, for whoever asks which was not used for longest.
+    pub(super) fn note_use(&self, name: &str) -> io::Result<()> {
+        let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+        let times = Timestamps { last_access: now, last_modification: now };
+        Ok(rustix::fs::utimensat(&self.handle, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Removes a file. One that is gone already is a success; one that is open stays for those who have it open.
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Takes a file out of use. Nothing is lost when that fails: the next look finds the same fault again.

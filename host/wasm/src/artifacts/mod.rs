@@ -10,9 +10,13 @@
 //! again; a cache that cannot be used costs time, never an error. Files are written under a unique name, synced and
 //! renamed; none is ever written in place.
 //!
-//! Deliberately absent: eviction. Its order will come from the access times of `.record` files.
+//! The cache has a bound. Whoever adds an artifact removes those that were not used for longest until the rest fits; an
+//! artifact's use is noted as the modification time of its record. Removing a file that another process has open takes
+//! nothing from it.
 
+mod cache;
 mod directory;
+mod inventory;
 mod key_file;
 mod record;
 
@@ -26,6 +30,9 @@ use tracing::{debug, warn};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+pub use self::cache::ArtifactCache;
+pub use self::inventory::{KeptArtifact, RejectedArtifact};
+
 use self::directory::OwnedDirectory;
 use self::record::Record;
 use crate::host::too_large;
@@ -37,6 +44,9 @@ const ARTIFACT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// How long one process waits for another that compiles the same: the largest component takes ten seconds on two cores.
 /// After it, it compiles by itself.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Version of the layout, and the directory of everything that has it.
+const VERSION: &str = "v1";
 
 /// Names one artifact.
 #[derive(Debug, Clone, Copy)]
@@ -59,15 +69,15 @@ pub(crate) enum Origin {
 /// The artifacts of one user.
 #[derive(Debug)]
 pub(crate) struct Artifacts<'a> {
-    cache_dir: &'a Path,
-    key_file: &'a Path,
+    /// Where they lie.
+    pub(crate) cache_dir: &'a Path,
+    /// What vouches for them.
+    pub(crate) key_file: &'a Path,
+    /// Most bytes that they have together.
+    pub(crate) bytes_max: u64,
 }
 
-impl<'a> Artifacts<'a> {
-    pub(crate) fn new(cache_dir: &'a Path, key_file: &'a Path) -> Self {
-        Self { cache_dir, key_file }
-    }
-
+impl Artifacts<'_> {
     /// The component, from its artifact or compiled. Blocks: on the disk, on another process that compiles the same, and
     /// for as long as compiling takes.
     pub(crate) fn component(
@@ -78,7 +88,13 @@ impl<'a> Artifacts<'a> {
         origin: Origin,
     ) -> Result<Component, ExtensionError> {
         match self.open(key) {
-            Ok(shelf) => shelf.component(extension, engine, key, origin),
+            Ok(shelf) => {
+                let (component, made) = shelf.component(extension, engine, key, origin)?;
+                if made {
+                    self.make_room(key);
+                }
+                Ok(component)
+            }
             Err(error) => {
                 warn!(cache = %self.cache_dir.display(), %error, "compiled extensions cannot be kept; compiling again");
                 compile(engine, &origin.read(extension, &key.wasm)?, extension)
@@ -88,8 +104,31 @@ impl<'a> Artifacts<'a> {
 
     fn open(&self, key: &ArtifactKey<'_>) -> std::io::Result<Shelf> {
         let authentication = key_file::load_or_create(self.key_file)?;
-        let directory = OwnedDirectory::create(self.cache_dir)?.child("v1")?.child(key.engine)?;
+        let directory = OwnedDirectory::create(self.cache_dir)?.child(VERSION)?.child(key.engine)?;
         Ok(Shelf { directory, authentication })
+    }
+
+    /// Removes what was not used for longest, until the rest fits. The one that was just made always stays.
+    fn make_room(&self, newest: &ArtifactKey<'_>) {
+        let made_room = inventory::list(self.cache_dir).and_then(|artifacts| {
+            let mut room = self.bytes_max;
+            let mut doomed = Vec::new();
+            let is_newest = |artifact: &KeptArtifact| artifact.component == newest.wasm && artifact.engine == newest.engine;
+            let (first, others): (Vec<_>, Vec<_>) = artifacts.into_iter().partition(is_newest);
+            for artifact in first.into_iter().chain(others) {
+                match room.checked_sub(artifact.bytes) {
+                    Some(left) => room = left,
+                    None if is_newest(&artifact) => room = 0,
+                    None => doomed.push(artifact),
+                }
+            }
+            if doomed.is_empty() { Ok(0) } else { inventory::remove(self.cache_dir, &doomed) }
+        });
+        match made_room {
+            Ok(0) => {}
+            Ok(bytes) => debug!(bytes, "removed compiled extensions that were not used for longest"),
+            Err(error) => warn!(%error, "cannot keep the compiled extensions within their bound"),
+        }
     }
 }
 
@@ -100,22 +139,23 @@ struct Shelf {
 }
 
 impl Shelf {
+    /// The component, and whether it had to be made.
     fn component(
         &self,
         extension: &str,
         engine: &Engine,
         key: &ArtifactKey<'_>,
         origin: Origin,
-    ) -> Result<Component, ExtensionError> {
+    ) -> Result<(Component, bool), ExtensionError> {
         if let Some(component) = self.load(engine, key) {
-            return Ok(component);
+            return Ok((component, false));
         }
         // Only one process compiles; those who waited for it find the artifact made.
         let lock = self.directory.lock(&format!("{}.lock", key.wasm), LOCK_PATIENCE);
         match &lock {
             Ok(_) => {
                 if let Some(component) = self.load(engine, key) {
-                    return Ok(component);
+                    return Ok((component, false));
                 }
             }
             Err(error) => warn!(%error, "cannot lock the artifact; compiling without waiting for others"),
@@ -125,7 +165,7 @@ impl Shelf {
         if let Err(error) = self.store(key, &native) {
             warn!(%error, "the compiled extension could not be kept; it will be compiled again");
         }
-        deserialize(engine, &native, extension)
+        Ok((deserialize(engine, &native, extension)?, true))
     }
 
     /// None when there is no artifact, or none that can be trusted.
@@ -143,7 +183,12 @@ impl Shelf {
             deserialize(engine, &native, "").map_err(|error| error.to_string())
         };
         match read() {
-            Ok(component) => Some(component),
+            Ok(component) => {
+                if let Err(error) = self.directory.note_use(&record_name) {
+                    debug!(%error, "the use of a compiled extension cannot be noted");
+                }
+                Some(component)
+            }
             Err(reason) => {
                 debug!(artifact = %key.wasm, reason, "setting a compiled extension aside");
                 self.directory.set_aside(&record_name);
@@ -206,6 +251,7 @@ fn read_component(extension: &str, path: &Path) -> Result<Vec<u8>, ExtensionErro
 }
 
 fn precompile(engine: &Engine, wasm: &[u8], extension: &str) -> Result<Vec<u8>, ExtensionError> {
+    debug!(extension, bytes = wasm.len(), "compiling");
     engine.precompile_component(wasm).map_err(|error| compile_error(extension, &error))
 }
 

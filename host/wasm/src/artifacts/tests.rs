@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use std::time::SystemTime;
+
 use super::*;
 use crate::engine::SharedEngine;
 
@@ -11,6 +13,7 @@ struct Place {
     directory: tempfile::TempDir,
     engine: SharedEngine,
     wasm: Vec<u8>,
+    bytes_max: u64,
 }
 
 impl Place {
@@ -19,7 +22,14 @@ impl Place {
             directory: tempfile::tempdir().unwrap(),
             engine: SharedEngine::new().unwrap(),
             wasm: wat::parse_str(WASM).unwrap(),
+            bytes_max: u64::MAX,
         }
+    }
+
+    /// The same cache, for another component.
+    fn with_another_component(self, name: &str) -> Self {
+        let wasm = wat::parse_str(format!("(component (core module (func (export {name:?}))))")).unwrap();
+        Self { wasm, ..self }
     }
 
     fn cache(&self) -> PathBuf {
@@ -36,7 +46,21 @@ impl Place {
 
     fn load(&self, origin: Origin) -> Result<Component, ExtensionError> {
         let (cache, key) = (self.cache(), self.key());
-        Artifacts::new(&cache, &key).component("@test/guest", self.engine.engine(), &self.key_of(), origin)
+        let artifacts = Artifacts { cache_dir: &cache, key_file: &key, bytes_max: self.bytes_max };
+        artifacts.component("@test/guest", self.engine.engine(), &self.key_of(), origin)
+    }
+
+    fn is_kept(&self) -> bool {
+        self.load(self.gone()).is_ok()
+    }
+
+    fn kept(&self) -> Vec<KeptArtifact> {
+        inventory::list(&self.cache()).unwrap()
+    }
+
+    fn used_at(&self, seconds: u64) {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        File::options().write(true).open(self.file("record")).unwrap().set_modified(time).unwrap();
     }
 
     fn bytes(&self) -> Origin {
@@ -156,7 +180,7 @@ fn what_does_not_compile_says_so() {
     let (cache, key) = (place.cache(), place.key());
     let broken = b"\0asm".to_vec();
     let key_of = ArtifactKey { engine: place.engine.key(), wasm: Digest::of(&broken) };
-    let error = Artifacts::new(&cache, &key)
+    let error = Artifacts { cache_dir: &cache, key_file: &key, bytes_max: u64::MAX }
         .component("@test/guest", place.engine.engine(), &key_of, Origin::Bytes(broken))
         .unwrap_err();
     assert!(matches!(error, ExtensionError::Compile { .. }), "{error}");
@@ -171,4 +195,167 @@ fn a_lock_whose_holder_does_not_move_is_not_waited_for_without_end() {
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     drop(held);
     directory.lock("one.lock", Duration::ZERO).unwrap();
+}
+
+#[test]
+fn a_byte_flipped_anywhere_is_noticed() {
+    let place = Place::new();
+    place.load(place.bytes()).unwrap();
+    let good = std::fs::read(place.file("cwasm")).unwrap();
+    let record = std::fs::read(place.file("record")).unwrap();
+    // Every 97th byte: each section of the file many times.
+    for position in (0..good.len()).step_by(97).chain([good.len() - 1]) {
+        let mut flipped = good.clone();
+        flipped[position] ^= 0x10;
+        std::fs::write(place.file("cwasm"), flipped).unwrap();
+        std::fs::write(place.file("record"), &record).unwrap();
+        assert!(!place.is_kept(), "byte {position} of {} was not protected", good.len());
+    }
+}
+
+#[test]
+fn artifacts_that_are_swapped_are_not_loaded_for_each_other() {
+    let one = Place::new();
+    one.load(one.bytes()).unwrap();
+    let files = (std::fs::read(one.file("cwasm")).unwrap(), std::fs::read(one.file("record")).unwrap());
+    let other = one.with_another_component("other");
+    other.load(other.bytes()).unwrap();
+    std::fs::write(other.file("cwasm"), &files.0).unwrap();
+    assert!(!other.is_kept(), "the artifact of another component was loaded");
+    std::fs::write(other.file("cwasm"), &files.0).unwrap();
+    std::fs::write(other.file("record"), &files.1).unwrap();
+    assert!(!other.is_kept(), "artifact and record of another component were loaded");
+}
+
+#[test]
+fn an_artifact_of_another_engine_is_not_loaded() {
+    let place = Place::new();
+    place.load(place.bytes()).unwrap();
+    let other = place.cache().join("v1/00000000000000000000000000000000");
+    std::fs::rename(place.file("cwasm").parent().unwrap(), &other).unwrap();
+    assert!(!place.is_kept());
+    // Its record says for which engine it is: under another key it is not taken either.
+    std::fs::rename(&other, place.file("cwasm").parent().unwrap()).unwrap_err();
+    let key = ArtifactKey { engine: "11111111111111111111111111111111", wasm: Digest::of(&place.wasm) };
+    std::fs::rename(&other, place.cache().join("v1").join(key.engine)).unwrap();
+    let (cache, key_file) = (place.cache(), place.key());
+    let artifacts = Artifacts { cache_dir: &cache, key_file: &key_file, bytes_max: u64::MAX };
+    let loaded = artifacts.component("@test/guest", place.engine.engine(), &key, place.gone());
+    assert!(matches!(loaded, Err(ExtensionError::Missing { .. })));
+}
+
+#[test]
+fn symbolic_links_lead_nowhere_wherever_they_stand() {
+    for link in ["record", "engine", "version"] {
+        let place = Place::new();
+        place.load(place.bytes()).unwrap();
+        let engine = place.file("record").parent().unwrap().to_owned();
+        let linked = match link {
+            "record" => place.file("record"),
+            "engine" => engine,
+            _ => place.cache().join("v1"),
+        };
+        let elsewhere = place.directory.path().join("elsewhere");
+        std::fs::rename(&linked, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &linked).unwrap();
+        assert!(!place.is_kept(), "{link} was followed");
+        // It is no error either: what cannot be kept is compiled.
+        place.load(place.bytes()).unwrap();
+    }
+}
+
+#[test]
+fn a_cache_of_somebody_else_is_not_used() {
+    let place = Place::new();
+    place.load(place.bytes()).unwrap();
+    let directory = place.file("record").parent().unwrap().to_owned();
+    match std::os::unix::fs::chown(&directory, Some(12_345), None) {
+        // Only root can give a directory away: elsewhere nobody can put one here either.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
+        other => other.unwrap(),
+    }
+    assert!(!place.is_kept());
+    place.load(place.bytes()).unwrap();
+}
+
+#[test]
+fn files_that_are_exchanged_all_the_time_are_loaded_whole_or_made_again() {
+    let place = Place::new();
+    place.load(place.bytes()).unwrap();
+    let good = std::fs::read(place.file("cwasm")).unwrap();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let half = place.directory.path().join("half");
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                std::fs::write(&half, &good[..good.len() / 2]).unwrap();
+                let _ = std::fs::rename(&half, place.file("cwasm"));
+            }
+        });
+        for _ in 0..200 {
+            place.load(place.bytes()).unwrap();
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn what_was_not_used_for_longest_goes_first_and_what_was_just_made_stays() {
+    let mut place = Place::new();
+    place.load(place.bytes()).unwrap();
+    place.used_at(1_000);
+    let first = place.wasm.clone();
+    place = place.with_another_component("second");
+    place.load(place.bytes()).unwrap();
+    place.used_at(2_000);
+    let second = std::mem::take(&mut place.wasm);
+    place.wasm = first.clone();
+    // Its use is noted: the other one is older now.
+    assert!(place.is_kept());
+    place.bytes_max = place.kept().iter().map(|kept| kept.bytes).sum::<u64>() + 1;
+    place = place.with_another_component("third");
+    place.load(place.bytes()).unwrap();
+    let left: Vec<Digest> = place.kept().iter().map(|kept| kept.component).collect();
+    assert_eq!(left.len(), 2);
+    assert!(left.contains(&Digest::of(&first)), "what was used last was removed");
+    assert!(!left.contains(&Digest::of(&second)));
+
+    place.bytes_max = 0;
+    place = place.with_another_component("fourth");
+    place.load(place.bytes()).unwrap();
+    assert!(place.is_kept(), "what was just made was removed");
+    assert_eq!(place.kept().len(), 1);
+}
+
+#[test]
+fn what_a_killed_process_left_is_counted_and_removed_with_its_artifact_and_nothing_else_is() {
+    let place = Place::new();
+    place.load(place.bytes()).unwrap();
+    let foreign = place.file("cwasm").with_file_name("somebody.else");
+    std::fs::write(&foreign, b"foreign").unwrap();
+    let before = place.kept()[0].bytes;
+    std::fs::write(place.file("cwasm.0123456789abcdef"), [0; 1000]).unwrap();
+    assert_eq!(place.kept()[0].bytes, before + 1000);
+    assert_eq!(inventory::remove(&place.cache(), &place.kept()).unwrap(), before + 1000);
+    assert!(place.kept().is_empty());
+    assert!(foreign.exists());
+    let left = std::fs::read_dir(foreign.parent().unwrap()).unwrap().count();
+    assert_eq!(left, 1);
+}
+
+#[test]
+fn verifying_sets_aside_what_does_not_fit_and_nothing_else() {
+    let place = Place::new();
+    assert!(inventory::verify(&place.cache(), &place.key()).unwrap().is_empty());
+    place.load(place.bytes()).unwrap();
+    assert!(inventory::verify(&place.cache(), &place.key()).unwrap().is_empty());
+    assert!(place.is_kept());
+    let mut bytes = std::fs::read(place.file("cwasm")).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(place.file("cwasm"), bytes).unwrap();
+    let rejected = inventory::verify(&place.cache(), &place.key()).unwrap();
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].reason, "the artifact is not what was recorded");
+    assert!(!place.kept()[0].usable);
+    assert!(inventory::verify(&place.cache(), &place.key()).unwrap().is_empty());
 }

@@ -60,6 +60,7 @@ impl World {
     pub fn host(directory: &Path, limits: Limits) -> Host {
         Host::new(HostOptions {
             cache_dir: directory.join("cache"),
+            cache_bytes_max: u64::MAX,
             key_file: directory.join("key"),
             limits,
             clock: Arc::new(RealClock(Instant::now())),
