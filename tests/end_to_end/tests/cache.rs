@@ -24,7 +24,8 @@ fn native_code(repository: &Checkout) -> PathBuf {
     let cache = repository.machine().directory("cache").join("v1");
     let engines: Vec<PathBuf> = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path()).collect();
     let files = engines.iter().flat_map(|engine| fs::read_dir(engine).unwrap());
-    let mut native = files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|is| is == "cwasm"));
+    let mut native =
+        files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|is| is == "cwasm"));
     let first = native.next().expect("something was compiled");
     assert_eq!(native.next(), None);
     first
@@ -75,7 +76,10 @@ fn the_cache_is_shown_checked_and_cleared() {
     fs::write(&native, bytes).unwrap();
     repository.peat(&["cache", "verify"]).ended_with(8).shows(&["@test/empty", "not what was recorded"]);
     repository.peat(&["cache", "verify"]).ok();
-    assert_eq!(repository.peat(&["cache", "status", "--json"]).ok().json()["cache"]["artifacts"][0]["state"], "set-aside");
+    assert_eq!(
+        repository.peat(&["cache", "status", "--json"]).ok().json()["cache"]["artifacts"][0]["state"],
+        "set-aside"
+    );
     repository.peat(&RUN).ok();
 
     let freed = repository.peat(&["cache", "clear", "--json"]).ok().json();

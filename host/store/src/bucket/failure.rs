@@ -15,6 +15,9 @@ const TEXT_CHARACTERS_MAX: usize = 300;
 /// Longest time a store may ask us to stay away, in milliseconds: longer is taken for this.
 const RETRY_AFTER_MS_MAX: u64 = 3_600_000;
 
+/// How rustls begins what it says of a certificate. Its error is of a crate that this one does not name.
+const UNTRUSTED: &str = "invalid peer certificate";
+
 /// Milliseconds of a second.
 const MS_PER_SECOND: u64 = 1_000;
 
@@ -33,6 +36,8 @@ pub(super) enum Refusal {
     Answered(Answered),
     /// It did not, or not to the end: what became of the request is unknown.
     NoAnswer(String),
+    /// It is not known to be who it says: nothing was sent.
+    NotTrusted(String),
     /// There is nobody to be: nothing was sent.
     NoCredentials(String),
     /// Repeating it changes nothing, and what it means is known.
@@ -76,7 +81,13 @@ impl Refusal {
             });
         }
         let reason = chain_of(error);
-        if is_of_credentials(error) { Self::NoCredentials(reason) } else { Self::NoAnswer(reason) }
+        if is_of_credentials(error) {
+            Self::NoCredentials(reason)
+        } else if reason.contains(UNTRUSTED) {
+            Self::NotTrusted(reason)
+        } else {
+            Self::NoAnswer(reason)
+        }
     }
 
     /// Whether the same request may fare better.
@@ -84,7 +95,7 @@ impl Refusal {
         match self {
             Self::Answered(answered) => matches!(answered.meaning(), Meaning::Busy | Meaning::Skewed),
             Self::NoAnswer(_) => true,
-            Self::NoCredentials(_) | Self::Settled(_) => false,
+            Self::NotTrusted(_) | Self::NoCredentials(_) | Self::Settled(_) => false,
         }
     }
 
@@ -130,6 +141,12 @@ impl Refusal {
             Self::Settled(error) => error,
             Self::NoAnswer(reason) => {
                 let reason = format!("{place}: {reason}");
+                ObjectError::Unavailable { key, reason, retry_after_ms: None }
+            }
+            Self::NotTrusted(reason) => {
+                let reason = format!(
+                    "{place}: {reason}; name the certificates of the authority to trust, as a PEM file, in AWS_CA_BUNDLE"
+                );
                 ObjectError::Unavailable { key, reason, retry_after_ms: None }
             }
             Self::NoCredentials(reason) => ObjectError::Denied {

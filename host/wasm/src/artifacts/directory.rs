@@ -103,20 +103,24 @@ impl OwnedDirectory {
 
     /// The directories in it, by name. What is none is left out, symbolic links too.
     pub(super) fn children(&self) -> io::Result<Vec<String>> {
-        let directories = self.listed()?.into_iter().filter(|(_, status)| {
-            FileType::from_raw_mode(status.st_mode) == FileType::Directory
-        });
+        let directories = self
+            .listed()?
+            .into_iter()
+            .filter(|(_, status)| FileType::from_raw_mode(status.st_mode) == FileType::Directory);
         Ok(directories.map(|(name, _)| name).collect())
     }
 
     /// The files in it. What goes while it is looked at is left out.
     pub(super) fn files(&self) -> io::Result<Vec<KeptFile>> {
-        let files =
-            self.listed()?.into_iter().filter(|(_, status)| FileType::from_raw_mode(status.st_mode) == FileType::RegularFile);
+        let files = self
+            .listed()?
+            .into_iter()
+            .filter(|(_, status)| FileType::from_raw_mode(status.st_mode) == FileType::RegularFile);
         let kept = |(name, status): (String, Stat)| KeptFile {
             name,
             bytes: u64::try_from(status.st_size).unwrap_or(0),
-            changed_ms: u64::try_from(status.st_mtime.saturating_mul(1_000)).unwrap_or(0) + status.st_mtime_nsec / 1_000_000,
+            changed_ms: u64::try_from(status.st_mtime.saturating_mul(1_000)).unwrap_or(0)
+                + status.st_mtime_nsec / 1_000_000,
         };
         Ok(files.map(kept).collect())
     }

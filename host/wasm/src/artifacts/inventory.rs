@@ -116,10 +116,7 @@ fn check(
     record.fits(&read(&native, ARTIFACT_BYTES_MAX)?)
 }
 
-fn for_each_engine(
-    cache_dir: &Path,
-    mut visit: impl FnMut(&str, &OwnedDirectory) -> io::Result<()>,
-) -> io::Result<()> {
+fn for_each_engine(cache_dir: &Path, mut visit: impl FnMut(&str, &OwnedDirectory) -> io::Result<()>) -> io::Result<()> {
     let versions = match OwnedDirectory::open(cache_dir.join(VERSION)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,

@@ -113,7 +113,8 @@ impl Artifacts<'_> {
         let made_room = inventory::list(self.cache_dir).and_then(|artifacts| {
             let mut room = self.bytes_max;
             let mut doomed = Vec::new();
-            let is_newest = |artifact: &KeptArtifact| artifact.component == newest.wasm && artifact.engine == newest.engine;
+            let is_newest =
+                |artifact: &KeptArtifact| artifact.component == newest.wasm && artifact.engine == newest.engine;
             let (first, others): (Vec<_>, Vec<_>) = artifacts.into_iter().partition(is_newest);
             for artifact in first.into_iter().chain(others) {
                 match room.checked_sub(artifact.bytes) {

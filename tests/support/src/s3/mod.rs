@@ -11,6 +11,7 @@ mod objects;
 mod operation;
 mod request;
 mod serve;
+mod tls;
 mod xml;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use objects::Bucket;
 
 pub use fault::{Fault, Habits, Rule};
 pub use operation::Operation;
+pub use tls::AUTHORITY;
 
 /// The bucket that is there.
 pub const BUCKET: &str = "peat-test";
@@ -40,6 +42,7 @@ pub const REGION: &str = "us-east-1";
 #[derive(Debug)]
 pub struct S3Server {
     address: SocketAddr,
+    scheme: &'static str,
     state: Arc<Mutex<State>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -81,22 +84,37 @@ struct State {
 impl S3Server {
     /// Starts one with an empty bucket, on a port of its own.
     pub fn start() -> Self {
+        Self::start_speaking("http")
+    }
+
+    /// The same over TLS, with a certificate of [`AUTHORITY`].
+    pub fn start_with_tls() -> Self {
+        Self::start_speaking("https")
+    }
+
+    fn start_speaking(scheme: &'static str) -> Self {
+        let tls = (scheme == "https").then(tls::acceptor);
         let state = Arc::new(Mutex::new(State::default()));
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
         let shared = Arc::clone(&state);
         let thread = std::thread::Builder::new().name("s3".to_owned()).spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(serve::serve(shared, stopped, |address| tell.send(address).unwrap()));
+            runtime.block_on(serve::serve(shared, tls, stopped, |address| tell.send(address).unwrap()));
         });
         let thread = thread.unwrap();
         let address = told.recv().expect("the server binds a port of loopback");
-        Self { address, state, stop: Some(stop), thread: Some(thread) }
+        Self { address, scheme, state, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Its URL.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
+    }
+
+    /// Where it listens, as a client's own proxy would be named.
+    pub fn authority(&self) -> String {
+        self.address.to_string()
     }
 
     /// The variables of a process that may use it.

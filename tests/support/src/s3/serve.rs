@@ -7,8 +7,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 use super::answer::{Answer, AnswerBody};
 use super::fault::{Fault, Habits};
@@ -24,13 +26,30 @@ use super::{BUCKET, Logged, State, locked};
 struct Closed;
 
 /// Serves until `stopped`; tells the address once it can be connected to.
-pub(super) async fn serve(state: Arc<Mutex<State>>, stopped: oneshot::Receiver<()>, tell: impl FnOnce(SocketAddr)) {
+pub(super) async fn serve(
+    state: Arc<Mutex<State>>,
+    tls: Option<TlsAcceptor>,
+    stopped: oneshot::Receiver<()>,
+    tell: impl FnOnce(SocketAddr),
+) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     tell(listener.local_addr().expect("it was just bound"));
     let accepting = async {
         loop {
             let Ok((connection, _)) = listener.accept().await else { continue };
-            tokio::spawn(converse(connection, Arc::clone(&state)));
+            let _ = connection.set_nodelay(true);
+            let (state, tls) = (Arc::clone(&state), tls.clone());
+            tokio::spawn(async move {
+                match tls {
+                    None => converse(connection, state).await,
+                    // Who does not trust the certificate goes away here.
+                    Some(tls) => {
+                        if let Ok(connection) = tls.accept(connection).await {
+                            converse(connection, state).await;
+                        }
+                    }
+                }
+            });
         }
     };
     tokio::select! {
@@ -39,8 +58,7 @@ pub(super) async fn serve(state: Arc<Mutex<State>>, stopped: oneshot::Receiver<(
     }
 }
 
-async fn converse(connection: TcpStream, state: Arc<Mutex<State>>) {
-    let _ = connection.set_nodelay(true);
+async fn converse(connection: impl AsyncRead + AsyncWrite + Unpin, state: Arc<Mutex<State>>) {
     let service = service_fn(move |request| answer(request, Arc::clone(&state)));
     // A connection that a fault closed ends with an error, which is what was wanted.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;

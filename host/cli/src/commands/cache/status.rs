@@ -41,12 +41,7 @@ pub(super) fn status(context: &Context) -> Result<Answer, Failure> {
     if !artifacts.is_empty() {
         page.table(table);
     }
-    page.line(format!(
-        "{} of {} in {}",
-        short_size(bytes),
-        short_size(home.cache_bytes_max()),
-        home.cache().display()
-    ));
+    page.line(format!("{} of {} in {}", short_size(bytes), short_size(home.cache_bytes_max()), home.cache().display()));
     let json = json!({ "cache": {
         "directory": home.cache(), "bytes": bytes, "bytesMax": home.cache_bytes_max(), "engine": engine, "artifacts": json,
     } });
