@@ -1,5 +1,5 @@
-//! Leases: renew, release, break, and what stands in the way of an acquisition. All are compare-and-swaps of the root; no clock is trusted for safety, clocks
-//! only decide how soon a dead holder is given up.
+//! Leases: renew, release, break, and what stands in the way of an acquisition. All are compare-and-swaps of the root; no
+//! clock is trusted for safety, clocks only decide how soon a dead holder is given up.
 
 use crate::chain::{Chain, Reading, Swap, join_state, split_state};
 use crate::error::{Error, ErrorKind, Result};
@@ -59,7 +59,8 @@ impl<W: World> Chain<W> {
                 return Ok(());
             }
         }
-        let message = format!("the lease of {partition} changed hands meanwhile; look again with `peat lock status`");
+        let message =
+            format!("the lease of {partition} changed hands meanwhile; look again with `peat datastore lock status`");
         Err(Error::new(ErrorKind::Conflict, partition, message))
     }
 

@@ -174,6 +174,32 @@ fn a_broken_lease_is_fenced_and_only_the_named_one_is_broken() {
 }
 
 #[test]
+fn a_renewal_beside_a_commit_costs_two_requests_and_a_release_leaves_nothing_to_renew() {
+    let store = store(16);
+    let chain = machine(&store, 1);
+    run(&store, async {
+        let lease = acquire(&chain, 0).await.unwrap();
+        // The commit began with the older state; meanwhile its content went up and the lease was renewed.
+        let renewed = chain.renew(NAMESPACE, &lease).await.unwrap();
+        store.take_requests();
+        chain.push(&push_request("c1", vec![new_entry("a", b"1", "run-1")], Some(lease))).await.unwrap();
+        let put = format!("PUT {HEAD}");
+        assert_eq!(
+            store.take_requests(),
+            [format!("LIST default/_queue/{PARTITION}/"), put.clone(), format!("GET {HEAD}"), put]
+        );
+        assert_eq!(chain.renew(NAMESPACE, &renewed).await.unwrap_err().kind, ErrorKind::LeaseLost);
+        // The other way round: a renewal that began before a commit that keeps the lease.
+        let lease = acquire(&chain, 0).await.unwrap();
+        let mut request = push_request("c2", vec![new_entry("a", b"2", "run-2")], Some(lease.clone()));
+        request.release = false;
+        let kept = chain.push(&request).await.unwrap().lease.unwrap();
+        let renewed = chain.renew(NAMESPACE, &lease).await.unwrap();
+        assert_eq!((renewed.epoch, &renewed.nonce), (kept.epoch, &kept.nonce));
+    });
+}
+
+#[test]
 fn an_acquisition_that_fails_half_way_gives_back_what_it_had() {
     let store = store(9);
     let request = |partitions: &[&str]| AcquireRequest {

@@ -48,7 +48,7 @@ pub async fn before_run(
     if let Some(own) = scope.first() {
         push_pending(ports, held, own).await?;
     }
-    let leases: Vec<_> = held.lease().into_iter().collect();
+    let leases = held.leases();
     let request = PullRequest {
         partitions: Some(scope.to_vec()),
         leases: leases.clone(),

@@ -301,7 +301,13 @@ async fn push_one(
     request: &SyncRequest,
     interrupt: &Interrupt,
 ) -> Result<u64, HoldError> {
-    let wanted = hold::Wanted { partition, ttl: request.lease_ttl, wait: request.lock_timeout };
+    let wanted = hold::Wanted {
+        partitions: std::slice::from_ref(partition),
+        ttl: request.lease_ttl,
+        wait: request.lock_timeout,
+        // Nothing comes before its first commit.
+        defers_clearance: false,
+    };
     let held = hold::take(&ports.hold, &wanted, interrupt).await?;
     let result = hydrate::push_pending(ports, &held, partition).await;
     hold::give_up(&ports.hold, held).await;

@@ -1,22 +1,37 @@
 //! The lane of renewals: one thread with a runtime of its own, started with the first lease of a process.
 //!
-//! Guests, hashing and uploads keep the main runtime busy for as long as they like; here nothing runs but renewals.
+//! Guests, hashing and uploads keep the main runtime busy for as long as they like; here nothing runs but renewals. So the
+//! datastore they go to must share nothing with the other runtime either: a connection is driven by the runtime that
+//! opened it.
 
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use futures::future::{BoxFuture, FutureExt as _, ready};
 use peat_core::ports::{Clock, Datastore};
 use peat_core::renewal::{Renewal, RenewalLane};
 use tokio::runtime::Builder;
-use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::mpsc::{self, Sender};
+
+/// Leases that may be begun with before the thread has seen the first of them: more than one command takes.
+const BEGUN_MAX: usize = 1_024;
+
+type Opening = BoxFuture<'static, Arc<dyn Datastore>>;
 
 /// Renews the leases of one datastore. The thread ends with this value.
 pub struct RenewalThread {
-    datastore: Arc<dyn Datastore>,
     clock: Arc<dyn Clock>,
-    started: Mutex<Option<UnboundedSender<Renewal>>>,
+    lane: Mutex<Lane>,
+}
+
+enum Lane {
+    /// No lease was taken yet.
+    New(Opening),
+    Started(Sender<Renewal>),
+    /// The thread could not be started.
+    Failed,
 }
 
 impl fmt::Debug for RenewalThread {
@@ -28,15 +43,23 @@ impl fmt::Debug for RenewalThread {
 impl RenewalThread {
     /// A lane for the leases of `datastore`. Starts nothing yet: most commands take no lease.
     pub fn new(datastore: Arc<dyn Datastore>, clock: Arc<dyn Clock>) -> Self {
-        Self { datastore, clock, started: Mutex::default() }
+        Self::opening(ready(datastore), clock)
     }
 
-    fn start(&self) -> io::Result<UnboundedSender<Renewal>> {
+    /// The same for a datastore that is opened on the thread itself, with the first lease.
+    pub fn opening(
+        datastore: impl Future<Output = Arc<dyn Datastore>> + Send + 'static,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { clock, lane: Mutex::new(Lane::New(datastore.boxed())) }
+    }
+
+    fn start(&self, opening: Opening) -> io::Result<Sender<Renewal>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        // As many as the process holds leases.
-        let (sender, mut begun) = mpsc::unbounded_channel::<Renewal>();
-        let (datastore, clock) = (Arc::clone(&self.datastore), Arc::clone(&self.clock));
+        let (sender, mut begun) = mpsc::channel::<Renewal>(BEGUN_MAX);
+        let clock = Arc::clone(&self.clock);
         let renew = async move {
+            let datastore = opening.await;
             while let Some(renewal) = begun.recv().await {
                 let (datastore, clock) = (Arc::clone(&datastore), Arc::clone(&clock));
                 tokio::spawn(async move { renewal.run(&*datastore, &*clock).await });
@@ -49,11 +72,15 @@ impl RenewalThread {
 
 impl RenewalLane for RenewalThread {
     fn begin(&self, renewal: Renewal) -> io::Result<()> {
-        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = match &*started {
-            Some(lane) => lane,
-            None => started.insert(self.start()?),
-        };
-        lane.send(renewal).map_err(|_| io::Error::other("the thread of renewals has ended"))
+        let mut lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Lane::New(_) = &*lane
+            && let Lane::New(opening) = std::mem::replace(&mut *lane, Lane::Failed)
+        {
+            *lane = Lane::Started(self.start(opening)?);
+        }
+        match &*lane {
+            Lane::Started(sender) => sender.try_send(renewal).map_err(io::Error::other),
+            Lane::New(_) | Lane::Failed => Err(io::Error::other("the thread of renewals could not be started")),
+        }
     }
 }

@@ -5,8 +5,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
+use peat_conformance_tests::buckets;
+use peat_conformance_tests::native_chain::NativeChain;
 use peat_conformance_tests::samples::partition;
-use peat_core::ports::{AcquireRequest, Clock as _, Datastore as _, DatastoreError, ErrorKind};
+use peat_core::ports::{AcquireRequest, Clock as _, Datastore, DatastoreError, ErrorKind};
 use peat_core::renewal::{KeptLease, RenewalLane as _};
 use peat_store::{RenewalThread, SystemClock};
 use peat_test_support::clock::ManualClock;
@@ -26,10 +29,12 @@ fn datastore(state: &SharedState) -> Arc<MemoryDatastore> {
     Arc::new(MemoryDatastore::new(state.clone(), clock, Arc::new(MemoryStore::default())))
 }
 
+fn request(ttl: Duration) -> AcquireRequest {
+    AcquireRequest { partitions: vec![partition("p")], ttl, wait: Duration::ZERO, defers_clearance: false }
+}
+
 async fn kept(datastore: &Arc<MemoryDatastore>, ttl: Duration) -> (KeptLease, RenewalThread) {
-    let request =
-        AcquireRequest { partitions: vec![partition("p")], ttl, wait: Duration::ZERO, defers_clearance: false };
-    let lease = datastore.acquire(&request).await.unwrap().remove(0);
+    let lease = datastore.acquire(&request(ttl)).await.unwrap().remove(0);
     let lane = RenewalThread::new(datastore.clone(), Arc::new(SystemClock));
     let (kept, renewal) = KeptLease::new(lease, &SystemClock);
     lane.begin(renewal).unwrap();
@@ -52,7 +57,27 @@ async fn a_runtime_that_is_never_free_does_not_starve_renewals() {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert!(kept.lease().is_some());
-    kept.unless_lost(&SystemClock, async {}).await.unwrap();
+    assert!(kept.loss(&SystemClock).now_or_never().is_none());
+}
+
+/// The connections of a client are driven by the runtime that opened them. The lane opens its own.
+#[tokio::test(flavor = "current_thread")]
+async fn renewals_in_a_bucket_do_not_wait_for_the_runtime_of_the_command() {
+    let (settings, replica) = (buckets::settings(), Arc::new(MemoryStore::default()));
+    let datastore = NativeChain::new(Arc::new(buckets::open(settings.clone()).await), replica.clone());
+    datastore.setup().await.unwrap();
+    let lease = datastore.acquire(&request(LONG_TTL)).await.unwrap().remove(0);
+    let (before, (kept, renewal)) = (lease.state.clone(), KeptLease::new(lease, &SystemClock));
+    let opening = async move {
+        Arc::new(NativeChain::new(Arc::new(buckets::open(settings).await), replica)) as Arc<dyn Datastore>
+    };
+    let lane = RenewalThread::opening(opening, Arc::new(SystemClock));
+    lane.begin(renewal).unwrap();
+    let began = Instant::now();
+    while kept.lease().expect("it is not lost").state == before {
+        assert!(began.elapsed() < PATIENCE, "it was never renewed");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[tokio::test]
@@ -70,12 +95,10 @@ async fn no_renewal_follows_a_release() {
 #[tokio::test]
 async fn a_lane_that_stands_still_does_not_hide_that_the_lease_is_over() {
     let datastore = datastore(&SharedState::default());
-    let request =
-        AcquireRequest { partitions: vec![partition("p")], ttl: TTL, wait: Duration::ZERO, defers_clearance: false };
-    let lease = datastore.acquire(&request).await.unwrap().remove(0);
+    let lease = datastore.acquire(&request(TTL)).await.unwrap().remove(0);
     let (kept, _nobody_runs_it) = KeptLease::new(lease, &SystemClock);
     let began_ms = SystemClock.elapsed_ms();
-    let lost = kept.unless_lost(&SystemClock, std::future::pending::<()>()).await.unwrap_err();
+    let lost = kept.loss(&SystemClock).await;
     assert!(SystemClock.elapsed_ms() - began_ms >= 1_000, "given up too early");
     assert!(matches!(&lost, DatastoreError::Refused { kind: ErrorKind::LeaseLost, .. }), "{lost:?}");
     assert!(kept.lease().is_none());

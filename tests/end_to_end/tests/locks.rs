@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use peat_end_to_end_tests::{Checkout, Outcome, Scratch};
+use peat_end_to_end_tests::{Checkout, Outcome, Scratch, peat_binary};
 use serde_json::Value;
 
 /// Whatever is waited for has come by then.
@@ -176,6 +176,95 @@ fn the_command_under_the_lock_of_the_namespace_says_how_it_ended() {
     assert_eq!(json.json()["lock"]["exitStatus"], 3, "{json}");
     assert!(json.stderr.contains("out"), "{json}");
     assert!(list(&status(&world.first), "locks").is_empty());
+}
+
+/// Two machines on one shared directory, with models `a` and `b`.
+fn two_models(scratch: &Scratch) -> (Checkout, Checkout) {
+    let first = scratch.machine().repository("checkout");
+    first.shell_model("a", "true");
+    first.shell_model("b", "true");
+    first.share_through(&scratch.shared_directory());
+    let second = scratch.machine().clone_of(&first, "checkout");
+    (first, second)
+}
+
+/// `lock run` for two models, in this order.
+fn lock_both(models: [&str; 2], script: &str) -> Vec<String> {
+    let [one, other] = models;
+    ["datastore", "lock", "run", "--lock-timeout", "5m", "--model", one, "--model", other, "--", "sh", "-c", script]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn spawn(checkout: &Checkout, arguments: &[String]) -> Child {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    start(checkout, &arguments)
+}
+
+#[test]
+fn two_models_in_opposite_orders_are_held_by_one_after_the_other_and_everybody_gets_through() {
+    let scratch = Scratch::new();
+    let (first, second) = two_models(&scratch);
+    let inside = scratch.path().join("inside");
+    let script = format!("mkdir {0} || exit 8; sleep 0.2; rmdir {0}", inside.display());
+    let orders = [["a", "b"], ["b", "a"]];
+    let takers: Vec<Child> = [&first, &second, &first, &second]
+        .iter()
+        .zip(orders.iter().chain(orders.iter().rev()))
+        .map(|(checkout, order)| spawn(checkout, &lock_both(*order, &script)))
+        .collect();
+    for taker in takers {
+        outcome(taker).ok();
+    }
+    assert!(list(&status(&first), "locks").is_empty());
+}
+
+#[test]
+fn models_that_are_held_are_run_by_the_command_alone_and_others_by_everybody() {
+    let scratch = Scratch::new();
+    let (first, second) = two_models(&scratch);
+    first.shell_model("c", "true");
+    let (begun, allowed) = (scratch.path().join("begun"), scratch.path().join("allowed"));
+    let peat = peat_binary();
+    let peat = peat.display();
+    let script = format!(
+        "touch {}; until [ -e {} ]; do sleep 0.1; done; {peat} model method run b execute && {peat} model method run a \
+         execute",
+        begun.display(),
+        allowed.display()
+    );
+    let holder = spawn(&first, &lock_both(["a", "b"], &script));
+    wait_until("the command has begun", || begun.exists());
+    let json = status(&second);
+    let held: Vec<&str> = list(&json, "locks").iter().map(|lock| lock["state"].as_str().unwrap()).collect();
+    assert_eq!(held, ["live", "live"], "{json:#}");
+    for model in ["a", "b"] {
+        let run = ["model", "method", "run", model, "execute", "--lock-timeout", "1s"];
+        second.peat(&run).ended_with(4).says(&["held by", "datastore lock run"]);
+    }
+    first.peat(&["model", "method", "run", "c", "execute"]).ok();
+    std::fs::write(&allowed, "").unwrap();
+    outcome(holder).ok();
+    second.peat(&["datastore", "sync"]).ok();
+    for model in ["a", "b"] {
+        second.peat(&["data", "get", model, "stdout", "--output", "-"]).ok();
+    }
+}
+
+#[test]
+fn a_killed_holder_of_two_models_is_taken_over() {
+    let scratch = Scratch::new();
+    let (first, second) = two_models(&scratch);
+    let begun = scratch.path().join("begun");
+    let script = format!("touch {}; sleep 600", begun.display());
+    let mut holder = spawn(&first, &lock_both(["b", "a"], &script));
+    wait_until("the command has begun", || begun.exists());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    for checkout in [&first, &second] {
+        outcome(spawn(checkout, &lock_both(["a", "b"], "true"))).ok();
+    }
+    first.peat(&["datastore", "lock", "run", "--model", "nobody", "--", "true"]).ended_with(3).says(&["nobody"]);
 }
 
 #[test]

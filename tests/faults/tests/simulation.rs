@@ -1,7 +1,7 @@
 //! Schedules of many hosts on one faulty store, each decided by its seed (docs/simulation.md). A failing one is repeated by
 //! the line it prints; `cargo xtask simulate` runs as many as you like.
 
-use peat_fault_tests::simulation::{Options, run};
+use peat_fault_tests::simulation::{Options, Rule, WriteCost, run, warm_write};
 
 /// Schedules of one part. All parts together are about a minute of two cores.
 const SCHEDULES: u64 = 500;
@@ -53,4 +53,31 @@ parts! {
 #[test]
 fn the_same_holds_with_the_real_local_store() {
     run_all(0..SQLITE_SCHEDULES, Options { sqlite: true, ..Options::default() });
+}
+
+#[test]
+fn a_locked_write_on_a_warm_machine_is_four_requests_two_of_them_one_after_the_other() {
+    assert_eq!(warm_write(false), WriteCost { requests: 4, round_trips: 2 });
+    // What cannot be undone begins when the namespace is known to be free.
+    assert_eq!(warm_write(true), WriteCost { requests: 4, round_trips: 3 });
+}
+
+/// The first schedule that shows that a rule is missing.
+#[track_caller]
+fn is_missed(rule: Rule, violation: &str) {
+    let options = Options { without: Some(rule), ..Options::default() };
+    let found =
+        (0..SCHEDULES).filter_map(|seed| run(seed, options).err()).find(|found| found.violation.contains(violation));
+    let found = found.unwrap_or_else(|| panic!("without {rule:?} everything is as it was"));
+    println!("without {rule:?}: {found}");
+}
+
+#[test]
+fn without_the_clearance_somebody_commits_under_the_structural_lock() {
+    is_missed(Rule::Clearance, "held the structural lock");
+}
+
+#[test]
+fn without_conditions_a_commit_is_lost() {
+    is_missed(Rule::Conditions, "");
 }

@@ -30,6 +30,8 @@ pub enum Fault {
     After,
     /// The call never answers.
     Never,
+    /// The call does its work after so many seconds.
+    Slow(u64),
 }
 
 /// What all machines share.
@@ -159,6 +161,10 @@ impl MemoryDatastore {
                 Err(refused(ErrorKind::Unavailable { retry_after: None }, call))
             }
             Some(Fault::Never) => std::future::pending().await,
+            Some(Fault::Slow(seconds)) => {
+                self.clock.sleep(Duration::from_secs(seconds)).await;
+                work.await
+            }
         }
     }
 

@@ -14,7 +14,10 @@ type Method = dyn for<'a> Fn(
     + Sync;
 
 /// Runs the closure it was made of, whatever the method.
-pub struct ClosureExecutor(Box<Method>);
+pub struct ClosureExecutor {
+    method: Box<Method>,
+    starts_processes: bool,
+}
 
 impl std::fmt::Debug for ClosureExecutor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -34,7 +37,13 @@ impl ClosureExecutor {
         + Sync
         + 'static,
     ) -> Self {
-        Self(Box::new(method))
+        Self { method: Box::new(method), starts_processes: false }
+    }
+
+    /// The same for a method that acts outside of what can be undone.
+    #[must_use]
+    pub fn acting_outside(self) -> Self {
+        Self { starts_processes: true, ..self }
     }
 }
 
@@ -46,6 +55,10 @@ impl MethodExecutor for ClosureExecutor {
         data: &dyn RunData,
         log: &dyn RunLog,
     ) -> Result<MethodOutcome, MethodError> {
-        (self.0)(invocation, data, log).await
+        (self.method)(invocation, data, log).await
+    }
+
+    fn starts_processes(&self) -> bool {
+        self.starts_processes
     }
 }

@@ -61,6 +61,8 @@ pub enum Step {
     Write(Id, Fate),
     /// A write that was given up arrives.
     Arrive(Id),
+    /// The lease of a writer is renewed, whatever that one does: its own picture of the head is outdated then.
+    Renew(Id),
 }
 
 impl Participants {
@@ -69,6 +71,10 @@ impl Participants {
         for id in 0..3 {
             if state.late[id].is_some() {
                 steps.push(Step::Arrive(id));
+            }
+            let may_renew = matches!(state.at[id], At::Held { .. } | At::FencingRoot { .. } | At::CommitUnsure { .. });
+            if may_renew && state.head.lease == Some(id) && !state.renewed {
+                steps.push(Step::Renew(id));
             }
             match state.at[id] {
                 At::Done | At::End => {}
@@ -117,6 +123,10 @@ impl Participants {
             Step::Arrive(id) => {
                 let write = next.late[id].take()?;
                 next.apply(id, write, self.rules.conditional);
+            }
+            Step::Renew(id) => {
+                next.renewed = true;
+                next.apply(id, Write::Head { matches: state.head.etag, new: state.head, commits: false }, true);
             }
             Step::Read(id) => self.read(&mut next, id),
             Step::GiveUpHolder(id) => self.give_up_holder(&mut next, id),

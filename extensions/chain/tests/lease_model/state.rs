@@ -92,6 +92,8 @@ pub struct State {
     pub at: [At; 3],
     /// Of each participant a write whose answer it does not wait for any more.
     pub late: [Option<Write>; 3],
+    /// A writer's lease was renewed: once is enough to meet everything.
+    pub renewed: bool,
     /// A keeper had the structural lock.
     pub was_locked: [bool; 3],
     /// Somebody committed while another had the structural lock.
@@ -110,6 +112,7 @@ impl State {
             root: Root { etag: 0, lease: None, drained: false },
             at: [At::Begin; 3],
             late: [None; 3],
+            renewed: false,
             was_locked: [false; 3],
             intruded: false,
             trespassed: false,

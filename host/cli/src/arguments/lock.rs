@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use peat_core::identifiers::PartitionName;
+use peat_core::identifiers::{ModelName, PartitionName};
 
 use super::duration;
 
@@ -20,7 +20,8 @@ pub(crate) enum LockCommand {
     )]
     Release(LockRelease),
     /// Run a command while nobody writes: waits until all running methods have ended, lets none begin meanwhile
-    #[command(after_help = "Example:\n  peat datastore lock run -- rsync -a /srv/peat/ /backup/peat/")]
+    #[command(after_help = "Example:\n  peat datastore lock run -- rsync -a /srv/peat/ /backup/peat/\n  \
+                      peat datastore lock run --model web --model db -- ./migrate.sh")]
     Run(LockRun),
 }
 
@@ -41,6 +42,9 @@ pub(crate) struct LockRelease {
 /// `peat datastore lock run`.
 #[derive(Debug, Args)]
 pub(crate) struct LockRun {
+    /// Hold only this model, which the command may run methods of; may be repeated [default: the whole namespace]
+    #[arg(long = "model", value_name = "MODEL")]
+    pub(crate) models: Vec<ModelName>,
     /// How long to wait for holders [default: PEAT_LOCK_TIMEOUT, or lockTimeout of peat.yaml]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) lock_timeout: Option<Duration>,

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use peat_core::metadata::Metadata;
-use peat_core::ports::{Finding, LocalStore as _, Verdict};
+use peat_core::ports::{Datastore, Finding, LocalStore as _, Verdict};
 use peat_store::{BucketObjects, BucketSettings, EtagForm, SqliteStore};
 use serde_json::Value;
 
+use super::Installed;
+use super::components::OpenDatastore;
 use crate::failure::Failure;
 
 /// The setting that names the bucket.
@@ -51,6 +53,24 @@ pub(super) async fn open_bucket(
         ..BucketSettings::new(bucket)
     };
     Ok(Some(BucketObjects::open(settings, store.clone()).await?))
+}
+
+/// The datastore with a client of its own for its bucket, so that its requests do not wait for the runtime of another one.
+/// Where that cannot be, it shares the client.
+pub(super) async fn open_beside(
+    opened: OpenDatastore,
+    installed: Installed,
+    settings: Value,
+    store: Arc<SqliteStore>,
+) -> Arc<dyn Datastore> {
+    match open_bucket(&installed.metadata, &settings, &store).await {
+        Ok(Some(bucket)) => opened.through(Arc::new(bucket)),
+        Ok(None) => opened.port(),
+        Err(failure) => {
+            tracing::warn!(%failure, "renewals share the client of the command");
+            opened.port()
+        }
+    }
 }
 
 /// What only the host sees when a bucket is examined.

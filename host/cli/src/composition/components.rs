@@ -13,7 +13,8 @@ use peat_core::repository::ExtensionGrants;
 use peat_store::{ProcessIdentity, SqliteStore, SystemClock, SystemRandom};
 pub(crate) use peat_wasm::ArtifactCache;
 use peat_wasm::{
-    Capability, DatastoreBinding, ExtensionSource, GrantedCapabilities, Host, HostOptions, Limits, ModelBinding,
+    Capability, ComponentDatastore, DatastoreBinding, ExtensionSource, GrantedCapabilities, Host, HostOptions, Limits,
+    ModelBinding,
 };
 use serde_json::Value;
 
@@ -28,6 +29,21 @@ pub(crate) const COMPONENT_BYTES_MAX: u64 = peat_wasm::COMPONENT_BYTES_MAX as u6
 pub(crate) struct Components {
     host: Host,
     cache: ArtifactCache,
+}
+
+/// A datastore that an extension provides.
+pub(crate) struct OpenDatastore(ComponentDatastore);
+
+impl OpenDatastore {
+    /// As the core sees it.
+    pub(crate) fn port(&self) -> Arc<dyn Datastore> {
+        Arc::new(self.0.clone())
+    }
+
+    /// The same, with another client of its bucket.
+    pub(crate) fn through(&self, bucket: Arc<dyn ObjectStore>) -> Arc<dyn Datastore> {
+        Arc::new(self.0.through(bucket))
+    }
 }
 
 /// What a datastore extension is given.
@@ -106,7 +122,7 @@ impl Components {
         installed: &Installed,
         repository: &Repository,
         parts: DatastoreParts,
-    ) -> Result<Arc<dyn Datastore>, Failure> {
+    ) -> Result<OpenDatastore, Failure> {
         let grants = repository.grants(&installed.locked.name);
         let binding = DatastoreBinding {
             namespace: repository.namespace().clone(),
@@ -121,7 +137,7 @@ impl Components {
             observer: parts.observer,
             movement: Movement::default(),
         };
-        Ok(Arc::new(self.host.datastore(source(installed), binding).await?))
+        Ok(OpenDatastore(self.host.datastore(source(installed), binding).await?))
     }
 }
 

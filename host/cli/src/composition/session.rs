@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
+use futures::future::{FutureExt as _, ready};
 use peat_core::content::SharedContent;
 use peat_core::hold::{HoldPorts, unless_interrupted};
 use peat_core::hydrate::{self, HydratePorts};
@@ -20,7 +21,7 @@ use peat_store::{
     BucketObjects, FileLocks, ProcessIdentity, RenewalThread, SqliteStore, StoreSettings, SystemClock, SystemRandom,
 };
 
-use super::bucket::{self, open_bucket};
+use super::bucket::{self, open_beside, open_bucket};
 use super::components::{Components, DatastoreParts};
 use super::datastore::{DatastoreChoice, open_directory, resolve_settings};
 use super::hydration::{Busy, begin_in_background};
@@ -152,9 +153,17 @@ impl Session {
                 identity: Arc::clone(&self.identity),
                 observer: self.observer.clone(),
             };
-            let datastore = self.components.datastore(&installed, &self.repository, parts).await?;
+            let opened = self.components.datastore(&installed, &self.repository, parts).await?;
+            let datastore = opened.port();
+            let beside = match bucket {
+                None => ready(Arc::clone(&datastore)).left_future(),
+                Some(_) => {
+                    let (settings, store) = (settings.clone(), Arc::clone(&self.store));
+                    open_beside(opened, installed, settings, store).right_future()
+                }
+            };
+            let lane = RenewalThread::opening(beside, self.clock.clone());
             // Another task may have been faster; either is as good.
-            let lane = RenewalThread::new(Arc::clone(&datastore), self.clock.clone());
             let _ = self.shared.set(Shared { datastore, lane, bucket });
         }
         Ok(self.shared.get().map(|shared| &*shared.datastore))

@@ -236,7 +236,7 @@ pub struct ContentRequest {
     pub location: String,
 }
 
-/// A shared datastore, bound to one namespace. Calls for one lease never overlap; calls for different ones may.
+/// A shared datastore, bound to one namespace. Renewals of one lease and its release never overlap; all other calls may.
 #[async_trait]
 pub trait Datastore: Send + Sync {
     /// What it is and where, for a person.

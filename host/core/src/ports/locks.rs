@@ -25,7 +25,7 @@ pub trait LocalLockGuard: Send + Sync + std::fmt::Debug {
 /// A lock that children may use.
 #[derive(Debug, Clone)]
 pub struct SharedLock {
-    /// What they must be told: what this process inherited itself, and this.
+    /// What they must be told of it.
     pub token: String,
     /// Where the lease is passed on.
     pub hold: Arc<dyn SharedHold>,
@@ -91,6 +91,11 @@ pub enum LocalLockError {
 pub trait LocalLocks: Send + Sync {
     /// Waits up to `wait` for the exclusive lock of `partition`. Cancel safe: a dropped wait leaves no lock behind.
     async fn lock(&self, partition: &PartitionName, wait: Duration) -> Result<Box<dyn LocalLockGuard>, LocalLockError>;
+
+    /// All that children must be told, in one word: what this process inherited itself, and the tokens of what it shares.
+    fn told(&self, tokens: &[String]) -> String {
+        tokens.join(" ")
+    }
 
     /// What processes that started this one hold, and may still hold.
     fn ancestors(&self) -> Vec<(PartitionName, u32)> {

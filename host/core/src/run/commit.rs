@@ -8,29 +8,57 @@ use super::{RunError, RunPorts, RunReport};
 use crate::content::{self, SharedContent};
 use crate::digest::Digest;
 use crate::entry::{ChangeSet, Description, Lifetime, NewEntry};
-use crate::hold::Held;
+use crate::hold::{self, Held, HoldError};
+use crate::hydrate::{self, HydratePorts};
 use crate::identifiers::DataName;
-use crate::ports::{DatastoreError, MethodError, PushReceipt, PushRequest, StoreError, StoredEntry, StoredState};
+use crate::interrupt::Interrupt;
+use crate::ports::{
+    DatastoreError, ErrorKind, MethodError, PullRequest, PushReceipt, PushRequest, StoreError, StoredEntry, StoredState,
+};
 use crate::renewal::is_lost;
+use crate::transfer::Hydrated;
 
 /// How long records and logs of runs are kept: a quarter, so that generated reports do not become most of the index.
 const RUN_RECORD_LIFETIME: Lifetime = Lifetime::DurationMs(90 * 24 * 3600 * 1000);
 
-pub(super) async fn commit(
+/// What a run produced, on its way to the datastore.
+pub(super) struct Staged {
+    changes: ChangeSet,
+    record: RunRecord,
+    failure: Option<MethodError>,
+}
+
+/// Keeps what the run produced on this machine as uncommitted, where it has yet to reach a datastore.
+pub(super) fn stage(
     ports: &RunPorts<'_>,
     opened: &Opened,
     held: &Held,
     executed: Executed<'_>,
+) -> Result<Staged, RunError> {
+    let (staged, lease_lost) = prepare(opened, held, executed)?;
+    if ports.datastore.is_some() {
+        ports.store.stage(&staged.changes, ports.clock.now_ms())?;
+    }
+    match lease_lost {
+        Some(source) => {
+            let (partition, commit) = (staged.changes.partition, staged.changes.commit_id);
+            Err(RunError::LeaseLost { partition, commit, source })
+        }
+        None => Ok(staged),
+    }
+}
+
+/// Makes it durable where the datastore promises it.
+pub(super) async fn commit(
+    ports: &RunPorts<'_>,
+    opened: &Opened,
+    held: &Held,
+    staged: Staged,
 ) -> Result<RunReport, RunError> {
-    let prepared = prepare(opened, held, executed)?;
-    let (changes, record) = (prepared.changes, prepared.record);
+    let Staged { changes, record, failure } = staged;
     let receipt = match ports.datastore {
         None => ports.store.commit(&changes)?,
         Some(datastore) => {
-            ports.store.stage(&changes, ports.clock.now_ms())?;
-            if let Some(source) = prepared.lease_lost {
-                return Err(RunError::LeaseLost { partition: changes.partition, commit: changes.commit_id, source });
-            }
             let (partition, commit) = (changes.partition.clone(), changes.commit_id.clone());
             let request = PushRequest { changes, lease: None, release: true, may_be_repeated: false };
             let receipt = match held.push(&ports.hold(), datastore, request).await {
@@ -42,17 +70,56 @@ pub(super) async fn commit(
             receipt
         }
     };
-    Ok(RunReport { record, entries: written(opened, receipt), failure: prepared.failure })
+    Ok(RunReport { record, entries: written(opened, receipt), failure })
 }
 
-struct Prepared {
-    changes: ChangeSet,
-    record: RunRecord,
-    failure: Option<MethodError>,
-    lease_lost: Option<DatastoreError>,
+/// The same for a run whose method had begun when its clearance was refused, and whose lease was given back. A method is
+/// not run twice: the lease is taken once more, and what the method wrote is committed when nobody has committed since it
+/// read. Otherwise it stays uncommitted, for a person to decide.
+pub(super) async fn commit_later(
+    ports: &RunPorts<'_>,
+    opened: &Opened,
+    held: &mut Held,
+    staged: Staged,
+    interrupt: &Interrupt,
+) -> Result<RunReport, RunError> {
+    let (hold, commit_id) = (ports.hold(), staged.changes.commit_id.clone());
+    let not_pushed = |error: HoldError| {
+        let source = match error {
+            HoldError::Datastore(source) => source,
+            other => refused(opened, ErrorKind::Cancelled, other.to_string()),
+        };
+        RunError::NotPushed { commit: commit_id.clone(), source }
+    };
+    hold::take_again(&hold, held, &opened.wanted(), interrupt).await.map_err(not_pushed)?;
+    if let Some(datastore) = ports.datastore {
+        let request = PullRequest {
+            partitions: Some(vec![opened.partition.clone()]),
+            leases: held.leases(),
+            depth: hydrate::index_depth(datastore),
+            cursor: None,
+        };
+        let mut brought = Hydrated::default();
+        let ports = HydratePorts { store: ports.store, datastore, hold };
+        hydrate::pull(&ports, request, &mut brought).await.map_err(not_pushed)?;
+        if brought.entries > 0 {
+            let message = format!(
+                "while it waited for a command that needs the whole namespace, somebody else committed to {}, which the \
+                 method has not seen",
+                opened.partition
+            );
+            return Err(not_pushed(refused(opened, ErrorKind::Conflict, message).into()));
+        }
+    }
+    commit(ports, opened, held, staged).await
 }
 
-fn prepare(opened: &Opened, held: &Held, executed: Executed<'_>) -> Result<Prepared, RunError> {
+fn refused(opened: &Opened, kind: ErrorKind, message: String) -> DatastoreError {
+    DatastoreError::Refused { kind, subject: opened.partition.to_string(), message }
+}
+
+/// What is to be committed, and how the lease was lost, if it was.
+fn prepare(opened: &Opened, held: &Held, executed: Executed<'_>) -> Result<(Staged, Option<DatastoreError>), RunError> {
     let (status, summary, failure, lease_lost) = match executed.ending {
         Ending::Method(Ok(outcome)) => (RunStatus::Succeeded, outcome.summary, None, None),
         Ending::Method(Err(MethodError::Interrupted)) => {
@@ -108,7 +175,7 @@ fn prepare(opened: &Opened, held: &Held, executed: Executed<'_>) -> Result<Prepa
         append,
         remove: Vec::new(),
     };
-    Ok(Prepared { changes, record, failure, lease_lost })
+    Ok((Staged { changes, record, failure }, lease_lost))
 }
 
 fn host_item(

@@ -48,7 +48,7 @@ pub(super) async fn execute<'a>(
         model_arguments: opened.request.model.arguments.clone(),
         arguments: opened.request.arguments.clone(),
         deadline: opened.request.timeout,
-        held: if ports.executor.starts_processes() { held.share() } else { None },
+        held: if ports.executor.starts_processes() { held.share(&ports.hold()) } else { None },
     };
     let data = StagedData::new(ports.store, opened);
     let log = BoundedLog::begin(ports.store)?;

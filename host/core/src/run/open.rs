@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{RunError, RunPorts, RunRequest};
+use crate::hold::Wanted;
 use crate::identifiers::{CommitId, PartitionName, RunId};
 use crate::metadata::Method;
 use crate::schema;
@@ -18,6 +19,16 @@ pub(super) struct Opened {
 }
 
 impl Opened {
+    /// What it must hold. Until the method begins, and of what the method does until the commit, all can be undone.
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            partitions: std::slice::from_ref(&self.partition),
+            ttl: self.request.lease_ttl,
+            wait: self.request.lock_timeout,
+            defers_clearance: true,
+        }
+    }
+
     /// The run's own partition first, then those it reads, each once.
     pub(super) fn scope(&self) -> Vec<PartitionName> {
         let mut scope = vec![self.partition.clone()];

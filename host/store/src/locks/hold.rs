@@ -31,8 +31,8 @@ const TURN_POLL: Duration = Duration::from_millis(5);
 /// Longest lease that is read back, in bytes: its state is at most 256 KiB.
 const LEASE_BYTES_MAX: u64 = 512 * 1024;
 
-/// Holds of ancestors that a token may name: deeper nesting is a loop.
-pub(super) const HOLDS_MAX: usize = 32;
+/// Holds of ancestors that a process may be told of: some of a hundred models each; deeper nesting is a loop.
+pub(super) const HOLDS_MAX: usize = 256;
 
 const LEASE_PREFIX: &str = "lease-";
 const QUEUE_PREFIX: &str = "queue-";

@@ -90,7 +90,7 @@ impl LocalLockGuard for Guard {
             let _ = self.given.set((token, hold));
         }
         let shared = self.given.get();
-        Ok(shared.map(|(token, hold)| SharedLock { token: self.shared.told(token), hold: hold.clone() }))
+        Ok(shared.map(|(token, hold)| SharedLock { token: self.shared.scoped(token), hold: hold.clone() }))
     }
 }
 
@@ -202,6 +202,15 @@ impl LocalLocks for FileLocks {
         }
     }
 
+    fn told(&self, tokens: &[String]) -> String {
+        let own: Vec<_> = tokens.iter().filter_map(|text| HoldToken::parse(text.split_once(':')?.1)).collect();
+        let is_passed_on = |token: &&HoldToken| own.iter().all(|own| own.partition != token.partition);
+        let inherited = self.shared.ancestors.iter().filter(is_passed_on).map(|token| self.shared.scoped(token));
+        let told: Vec<String> =
+            self.shared.foreign.iter().cloned().chain(inherited).chain(tokens.iter().cloned()).collect();
+        told.join(" ")
+    }
+
     fn ancestors(&self) -> Vec<(PartitionName, u32)> {
         self.shared.ancestors.iter().map(|token| (token.partition.clone(), token.pid)).collect()
     }
@@ -295,12 +304,9 @@ impl Shared {
         }
     }
 
-    /// What children must be told: what we were told, and this.
-    fn told(&self, own: &HoldToken) -> String {
-        let scoped = |token: &HoldToken| format!("{}:{token}", self.scope);
-        let inherited = self.ancestors.iter().filter(|token| token.partition != own.partition).map(scoped);
-        let told: Vec<String> = self.foreign.iter().cloned().chain(inherited).chain([scoped(own)]).collect();
-        told.join(" ")
+    /// A hold, as others are told of it.
+    fn scoped(&self, token: &HoldToken) -> String {
+        format!("{}:{token}", self.scope)
     }
 
     fn path_of(&self, partition: &PartitionName) -> String {

@@ -16,8 +16,8 @@ use peat_core::content::SharedContent;
 use peat_core::identifiers::PartitionName;
 use peat_core::lease::{Lease, LeasePage};
 use peat_core::ports::{
-    AcquireRequest, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, ErrorKind, ExtensionError, PullPage,
-    PullRequest, PushReceipt, PushRequest, StoreProfile,
+    AcquireRequest, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, ErrorKind, ExtensionError,
+    ObjectStore, PullPage, PullRequest, PushReceipt, PushRequest, StoreProfile,
 };
 
 use self::content_check::checked;
@@ -82,6 +82,13 @@ impl ComponentDatastore {
         };
         datastore.probe().await;
         Ok(datastore)
+    }
+
+    /// The same datastore in the same bucket, reached by another way. Asks nothing.
+    #[must_use]
+    pub fn through(&self, bucket: Arc<dyn ObjectStore>) -> Self {
+        let services = Services { bucket: Some(bucket), ..self.services.clone() };
+        Self { services, ..self.clone() }
     }
 
     /// Asks what it can do. An answer that is no answer costs the optional features, not the datastore.

@@ -13,6 +13,7 @@ use peat_core::ports::{
 };
 use peat_test_support::chain_values as convert;
 
+use super::Rule;
 use super::oracle::NAMESPACE;
 use super::scheduler::Answer;
 use super::world::ProcessWorld;
@@ -28,6 +29,10 @@ pub(super) struct ProcessDatastore {
 impl ProcessDatastore {
     pub(super) fn new(world: &ProcessWorld) -> Self {
         Self { chain: Chain::new(world.clone()) }
+    }
+
+    fn is_without(&self, rule: Rule) -> bool {
+        self.chain.world().simulation.without == Some(rule)
     }
 
     fn begin<T: 'static>(&self, call: impl AsyncFnOnce(Chain<ProcessWorld>) -> T + 'static) -> Answer<T> {
@@ -64,12 +69,16 @@ impl Datastore for ProcessDatastore {
     }
 
     async fn acquire(&self, request: &AcquireRequest) -> Outcome<Vec<Lease>> {
-        let request = convert::acquire_request(NAMESPACE, request);
+        let mut request = convert::acquire_request(NAMESPACE, request);
+        request.defers_clearance |= self.is_without(Rule::Clearance);
         let leases = answer(self.begin(async move |chain| chain.acquire(&request).await)).await?;
         Ok(leases.into_iter().map(convert::lease).collect())
     }
 
     async fn clearance(&self, leases: &[Lease]) -> Outcome<()> {
+        if self.is_without(Rule::Clearance) {
+            return Ok(());
+        }
         let leases: Vec<_> = leases.iter().map(convert::chain_lease).collect();
         answer(self.begin(async move |chain| chain.clearance(NAMESPACE, &leases).await)).await
     }

@@ -5,6 +5,7 @@
 //! One seed decides everything, so a failure is repeated by its seed.
 
 mod bucket;
+mod cost;
 mod datastore;
 mod host;
 mod index;
@@ -24,6 +25,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bucket::{Bucket, Change};
+pub use cost::{WriteCost, warm_write};
 use host::Host;
 use oracle::Oracle;
 pub use scenario::Scenario;
@@ -40,6 +42,7 @@ const TRACE_LINES: usize = 4_000;
 pub(crate) struct Simulation {
     scheduler: Scheduler,
     scenario: Scenario,
+    without: Option<Rule>,
     bucket: Mutex<Bucket>,
     oracle: Mutex<Oracle>,
     hosts: Mutex<Vec<Arc<Host>>>,
@@ -144,23 +147,24 @@ pub struct Options {
     pub trace: bool,
     /// The real SQLite store on every host.
     pub sqlite: bool,
+    /// A rule that everybody breaks: what would be seen?
+    pub without: Option<Rule>,
+}
+
+/// A rule of the protocol that a schedule can do without, to show that it is missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Nobody commits before the clearance is given.
+    Clearance,
+    /// The store looks at the condition of a write.
+    Conditions,
 }
 
 /// Runs the schedule of `seed`.
 pub fn run(seed: u64, options: Options) -> Result<Report, Failure> {
     let scheduler = Scheduler::new(seed, BEGINNING_MS);
     let scenario = Scenario::draw(&scheduler, options.sqlite);
-    let simulation = Arc::new(Simulation {
-        scheduler: scheduler.clone(),
-        scenario,
-        bucket: Mutex::default(),
-        oracle: Mutex::default(),
-        hosts: Mutex::default(),
-        weather: Mutex::default(),
-        counts: Mutex::default(),
-        next_process: Mutex::new(1),
-        trace: options.trace.then(Mutex::default),
-    });
+    let simulation = Arc::new(Simulation::new(scheduler.clone(), scenario, options));
     simulation.note(|| format!("{:#?}", simulation.scenario));
     let whole = scheduler.spawn(scheduler::OUTSIDE, sessions::everything(Arc::clone(&simulation)));
     let ending = scheduler.run(|| match simulation.oracle().violation() {
@@ -191,6 +195,21 @@ pub fn run(seed: u64, options: Options) -> Result<Report, Failure> {
 }
 
 impl Simulation {
+    fn new(scheduler: Scheduler, scenario: Scenario, options: Options) -> Self {
+        Self {
+            scheduler,
+            scenario,
+            without: options.without,
+            bucket: Mutex::default(),
+            oracle: Mutex::default(),
+            hosts: Mutex::default(),
+            weather: Mutex::default(),
+            counts: Mutex::default(),
+            next_process: Mutex::new(1),
+            trace: options.trace.then(Mutex::default),
+        }
+    }
+
     fn bucket(&self) -> MutexGuard<'_, Bucket> {
         lock(&self.bucket)
     }

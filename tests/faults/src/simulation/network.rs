@@ -58,7 +58,8 @@ fn send(
     let (scheduler, scenario) = (&simulation.scheduler, &simulation.scenario);
     simulation.count(|counts| counts.requests += 1);
     let (sender, receiver) = oneshot::channel();
-    let way_ms = 1 + scheduler.below(scenario.latency_ms / 2 + 1);
+    let upload_ms = if operation.sends_content() && !simulation.is_calm() { scenario.upload_ms } else { 0 };
+    let way_ms = 1 + scheduler.below(scenario.latency_ms / 2 + 1) + upload_ms;
     let back_ms = 1 + scheduler.below(scenario.latency_ms / 2 + 1);
     if let Some(error) = refusal(simulation, host, &operation) {
         simulation.note(|| format!("p{process} {operation} is refused: {error}"));
@@ -243,6 +244,10 @@ impl Operation {
             Self::List { prefix, .. } => prefix.clone(),
             Self::Delete { keys } => keys.first().cloned().unwrap_or_default(),
         }
+    }
+
+    fn sends_content(&self) -> bool {
+        matches!(self, Self::Put { key, .. } if key.contains("/_packs/") || key.contains("/_objects/"))
     }
 
     fn is_conditional_write(&self) -> bool {

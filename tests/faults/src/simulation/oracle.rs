@@ -41,7 +41,10 @@ pub(super) struct Oracle {
     living: BTreeSet<Process>,
     /// Nonces of leases that somebody may take at once: broken by an operator, or never told to anybody.
     free: BTreeSet<String>,
+    /// Who was told that it has the structural lock, as long as the root shows its lease.
     structural: Option<Process>,
+    /// Whose structural lease the root shows.
+    meta_holder: Option<Process>,
     meta_epoch: u64,
     violation: Option<Violation>,
 }
@@ -87,9 +90,9 @@ impl Oracle {
         self.staged.insert(changes.commit_id.to_string(), (changes.partition.to_string(), items));
     }
 
-    /// This process was told that it has the structural lock, or gives it up now.
+    /// This process was told that it has the structural lock, or gives it up now. Who was told too late has lost it again.
     pub(super) fn set_structural(&mut self, holder: Option<Process>) {
-        self.structural = holder;
+        self.structural = holder.filter(|holder| self.meta_holder == Some(*holder));
     }
 
     /// This commit was acknowledged: it must be there.
@@ -173,7 +176,8 @@ impl Oracle {
         }
         self.meta_epoch = epoch;
         let holder = meta.get("lease").filter(|lease| !lease.is_null()).map(index::read_lease).transpose()?;
-        if self.structural.is_some() && self.structural != holder.map(|lease| lease.process) {
+        self.meta_holder = holder.map(|lease| lease.process);
+        if self.structural.is_some() && self.structural != self.meta_holder {
             // Taken over or broken: whoever had it is fenced from now on.
             self.structural = None;
         }

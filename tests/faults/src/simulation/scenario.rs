@@ -86,7 +86,9 @@ pub struct Scenario {
     pub lock_timeout_ms: u64,
     /// Longest normal time of a request, there and back.
     pub latency_ms: u64,
-    /// After so long a client gives a request up.
+    /// How much longer it takes to send content: more than a lease lasts, perhaps.
+    pub upload_ms: u64,
+    /// After so long a client gives a request up in which nothing moves.
     pub timeout_ms: u64,
     /// Longest time of a method.
     pub method_ms: u64,
@@ -117,6 +119,7 @@ impl Scenario {
             ttl_ms,
             lock_timeout_ms: ttl_ms * (1 + scheduler.below(6)),
             latency_ms: one_of(&[5, 40, 200]),
+            upload_ms: one_of(&[0, 0, 0, ttl_ms * 3]),
             timeout_ms: one_of(&[1_000, 3_000, 10_000]),
             method_ms: one_of(&[100, ttl_ms / 2, ttl_ms * 2]),
             item_bytes: one_of(&[100, 4_000, 4_000, 20_000]),
@@ -130,6 +133,28 @@ impl Scenario {
             scenario.draw_faults(scheduler);
         }
         scenario
+    }
+
+    /// Nothing goes wrong, and a request takes two milliseconds, there and back.
+    pub(super) fn quiet() -> Self {
+        Self {
+            hosts: 1,
+            sessions: 1,
+            models: 1,
+            commands: 0,
+            ttl_ms: 60_000,
+            lock_timeout_ms: 60_000,
+            latency_ms: 0,
+            upload_ms: 0,
+            timeout_ms: 10_000,
+            method_ms: 0,
+            item_bytes: 0,
+            lazy: true,
+            locks: true,
+            sqlite: false,
+            requests: RequestFaults::default(),
+            machines: MachineFaults::default(),
+        }
     }
 
     fn draw_faults(&mut self, scheduler: &Scheduler) {
@@ -163,7 +188,8 @@ impl Scenario {
             outage_every_ms: every(),
             damage_every_ms: every(),
             break_every_ms: every(),
-            structural_every_ms: 0,
+            // Its taker looks at the heads that a listing shows: the store is asked to list what was written.
+            structural_every_ms: if self.requests.stale_listing == 0 { every() } else { 0 },
             interrupt_every_ms: every(),
             dies_in_store: if scheduler.below(4) == 0 { 20_000 } else { 0 },
         };

@@ -13,7 +13,7 @@ use super::scheduler::{OUTSIDE, Process};
 use super::trouble;
 use super::work::{self, Command};
 use super::world::ProcessWorld;
-use super::{Simulation, lock};
+use super::{Rule, Simulation, lock};
 
 /// Longest pause of a session between two commands, milliseconds.
 const PAUSE_MS: u64 = 3_000;
@@ -47,6 +47,10 @@ pub(super) async fn everything(simulation: Arc<Simulation>) {
     simulation.weather().calm = true;
     let founder = Arc::new(Host::new(0, scheduler, false));
     set_up(&simulation, &founder).await;
+    if simulation.without == Some(Rule::Conditions) {
+        // Not before: a store that is set up is examined.
+        simulation.bucket().ignore_conditions();
+    }
     let hosts: Vec<_> =
         (1..=scenario.hosts).map(|number| Arc::new(Host::new(number, scheduler, scenario.sqlite))).collect();
     lock(&simulation.hosts).extend(hosts.iter().cloned());
@@ -93,11 +97,11 @@ pub(super) async fn everything(simulation: Arc<Simulation>) {
 /// Everybody's commands one after the other, each after the leases of all others have run out twice.
 fn calm_bound_ms(simulation: &Simulation) -> u64 {
     let scenario = &simulation.scenario;
-    let commands = scenario.hosts * scenario.sessions * 2 * CALM_TRIES;
+    let commands = scenario.hosts * scenario.sessions * 3 * CALM_TRIES;
     3 * scenario.ttl_ms + commands * (CALM_COMMAND_MS + scenario.timeout_ms)
 }
 
-async fn set_up(simulation: &Arc<Simulation>, host: &Arc<Host>) {
+pub(super) async fn set_up(simulation: &Arc<Simulation>, host: &Arc<Host>) {
     let process = host.begin(simulation);
     let world = ProcessWorld { simulation: Arc::clone(simulation), host: Arc::clone(host), process };
     let chain = Chain::new(world);
@@ -113,19 +117,19 @@ async fn stormy_session(simulation: &Arc<Simulation>, host: Arc<Host>, running: 
     let scheduler = &simulation.scheduler;
     for _ in 0..simulation.scenario.commands {
         scheduler.sleep(scheduler.below(PAUSE_MS)).await;
-        let next = if scheduler.below(4) == 0 {
-            Command::Sync { full: !simulation.scenario.lazy }
-        } else {
-            Command::Run { model: scheduler.below(simulation.scenario.models) }
+        let next = match scheduler.below(8) {
+            0 | 1 => Command::Sync { full: !simulation.scenario.lazy },
+            2 => Command::Hold,
+            _ => Command::Run { model: scheduler.below(simulation.scenario.models) },
         };
         command(simulation, &host, next, Some(running)).await;
     }
 }
 
-/// One more run and a sync, which must both get through.
+/// One more run, a hold of all models, and a sync, which must all get through.
 async fn calm_session(simulation: &Arc<Simulation>, host: Arc<Host>) -> Result<(), String> {
     let model = simulation.scheduler.below(simulation.scenario.models);
-    for next in [Command::Run { model }, Command::Sync { full: true }] {
+    for next in [Command::Run { model }, Command::Hold, Command::Sync { full: true }] {
         let mut told = Vec::new();
         for tries in 1.. {
             match command(simulation, &host, next, None).await {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use peat_core::content::in_memory;
+use peat_core::hold::{self, HoldPorts, Wanted};
 use peat_core::identifiers::{DataName, MethodName, ModelId, ModelName, ModelTypeName};
 use peat_core::interrupt::Interrupt;
 use peat_core::metadata::{Method, ModelType};
@@ -13,7 +14,7 @@ use peat_core::ports::{
     Silent,
 };
 use peat_core::repository::{HydrationStrategy, Model};
-use peat_core::run::{RunPorts, RunRequest, run_method};
+use peat_core::run::{RunError, RunPorts, RunReport, RunRequest, run_method};
 use peat_core::sync::{SyncPorts, SyncRequest, sync};
 use serde_json::json;
 
@@ -35,6 +36,8 @@ pub(super) enum Command {
     Run { model: u64 },
     /// `peat datastore sync`.
     Sync { full: bool },
+    /// `peat datastore lock run` with all models.
+    Hold,
 }
 
 /// A command as its process carries it out. An error is what the command says.
@@ -47,19 +50,28 @@ pub(super) async fn carry_out(world: &ProcessWorld, command: Command, interrupt:
     match command {
         Command::Run { model } => {
             let executor = Writer(world.clone());
-            let ports = RunPorts {
-                store: &store,
+            let request = run_request(model, lock_timeout, lease_ttl, strategy(!scenario.lazy));
+            let report = run(world, &executor, request, interrupt).await.map_err(|error| error.to_string())?;
+            world.simulation.oracle().acknowledge_run(&report);
+        }
+        Command::Hold => {
+            let ports = HoldPorts {
                 datastore: Some(&datastore as &dyn Datastore),
                 lane: Some(&lane),
                 locks: &world.host.locks,
-                executor: &executor,
                 clock: world,
-                random: world,
                 observer: &Silent,
             };
-            let request = run_request(model, lock_timeout, lease_ttl, strategy(!scenario.lazy));
-            let report = run_method(&ports, request, interrupt).await.map_err(|error| error.to_string())?;
-            world.simulation.oracle().acknowledge_run(&report);
+            // The last first: they are taken in order whatever the order is here.
+            let partitions: Vec<_> = (0..scenario.models).rev().map(|model| model_of(model).partition()).collect();
+            let wanted =
+                Wanted { partitions: &partitions, ttl: lease_ttl, wait: lock_timeout, defers_clearance: false };
+            let held = hold::take(&ports, &wanted, interrupt).await.map_err(|error| error.to_string())?;
+            let scheduler = &world.simulation.scheduler;
+            let hold_ms = if world.simulation.is_calm() { 10 } else { scheduler.below(2 * scenario.ttl_ms) };
+            let kept = held.unless_lost(&ports, scheduler.sleep(hold_ms)).await;
+            hold::give_up(&ports, held).await;
+            kept.map_err(|error| error.to_string())?;
         }
         Command::Sync { full } => {
             let ports = SyncPorts {
@@ -78,25 +90,55 @@ pub(super) async fn carry_out(world: &ProcessWorld, command: Command, interrupt:
     Ok(())
 }
 
+/// A run in a process.
+pub(super) async fn run(
+    world: &ProcessWorld,
+    executor: &dyn MethodExecutor,
+    request: RunRequest,
+    interrupt: &Interrupt,
+) -> Result<RunReport, RunError> {
+    let (store, datastore) = (world.store(), ProcessDatastore::new(world));
+    let lane = ProcessLane(world.clone());
+    let ports = RunPorts {
+        store: &store,
+        datastore: Some(&datastore as &dyn Datastore),
+        lane: Some(&lane),
+        locks: &world.host.locks,
+        executor,
+        clock: world,
+        random: world,
+        observer: &Silent,
+    };
+    run_method(&ports, request, interrupt).await
+}
+
 fn strategy(full: bool) -> HydrationStrategy {
     if full { HydrationStrategy::Full } else { HydrationStrategy::Lazy }
 }
 
-fn run_request(model: u64, lock_timeout: Duration, lease_ttl: Duration, hydration: HydrationStrategy) -> RunRequest {
+fn model_of(number: u64) -> Model {
+    Model {
+        id: ModelId::parse(&format!("model-{number:06}")).expect("an id"),
+        name: ModelName::parse(&format!("model-{number}")).expect("a name"),
+        model_type: ModelTypeName::parse("@test/writer").expect("a type"),
+        arguments: json!({}),
+        reads: Vec::new(),
+        driver: None,
+    }
+}
+
+pub(super) fn run_request(
+    model: u64,
+    lock_timeout: Duration,
+    lease_ttl: Duration,
+    hydration: HydrationStrategy,
+) -> RunRequest {
     let schema = json!({ "type": "object", "additionalProperties": false });
-    let model_type = ModelTypeName::parse("@test/writer").expect("a type");
     let method = MethodName::parse("write").expect("a method");
+    let model = model_of(model);
     RunRequest {
-        model: Model {
-            id: ModelId::parse(&format!("model-{model:06}")).expect("an id"),
-            name: ModelName::parse(&format!("model-{model}")).expect("a name"),
-            model_type: model_type.clone(),
-            arguments: json!({}),
-            reads: Vec::new(),
-            driver: None,
-        },
         model_type: ModelType {
-            name: model_type,
+            name: model.model_type.clone(),
             summary: "writes".to_owned(),
             arguments: schema.clone(),
             methods: vec![Method {
@@ -106,6 +148,7 @@ fn run_request(model: u64, lock_timeout: Duration, lease_ttl: Duration, hydratio
                 writes: Vec::new(),
             }],
         },
+        model,
         method,
         arguments: json!({}),
         reads: Vec::new(),

@@ -1,4 +1,4 @@
-//! `peat datastore lock run`: a command of the operating system while nobody writes to the namespace.
+//! `peat datastore lock run`: a command of the operating system while nobody writes to the namespace, or to some models.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -7,6 +7,7 @@ use std::thread;
 
 use futures::channel::oneshot;
 use peat_core::hold::{self, Held};
+use peat_core::identifiers::PartitionName;
 use peat_core::interrupt::Interrupt;
 use peat_core::lease::LEASE_TTL_DEFAULT;
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,6 +15,7 @@ use serde_json::json;
 
 use super::with_leases;
 use crate::arguments::LockRun;
+use crate::commands::datastore::sync::partitions;
 use crate::composition::{Context, Session, run_async};
 use crate::environment::HELD;
 use crate::exit_code::ExitCode;
@@ -21,25 +23,41 @@ use crate::failure::Failure;
 use crate::rendering::{Answer, Page};
 use crate::shell::end_with_host;
 
-/// Takes the structural lease, runs the command, and gives the lease back.
+/// Models of one command: each is told to the processes that it starts, in one environment variable.
+const MODELS_MAX: usize = 100;
+
+/// Takes the structural lease, or those of the models, runs the command, and gives them back.
 pub(super) fn run(context: &Context, arguments: &LockRun) -> Result<Answer, Failure> {
-    let session = Session::open(context, context.repository()?)?;
+    let repository = context.repository()?;
+    if arguments.models.len() > MODELS_MAX {
+        let message = format!("--model: at most {MODELS_MAX} at once; leave it out to lock the whole namespace");
+        return Err(Failure::InvalidInput(message));
+    }
+    let partitions = partitions(&repository, &arguments.models)?;
+    let session = Session::open(context, repository)?;
     let config = &session.repository.config;
     let wait = arguments.lock_timeout.unwrap_or(config.lock_timeout);
     let ttl = config.datastore.shared().map_or(LEASE_TTL_DEFAULT, |shared| shared.lease_ttl);
     let (status, waited) = run_async(async |interrupt| {
         let datastore = with_leases(&session, "`lock run`").await?;
         let ports = session.hold_ports(datastore);
-        let held = hold::take_structural(&ports, ttl, wait, &interrupt).await?;
+        let held = match &partitions {
+            None => hold::take_structural(&ports, ttl, wait, &interrupt).await?,
+            Some(partitions) => {
+                // What the command does cannot be undone.
+                let wanted = hold::Wanted { partitions, ttl, wait, defers_clearance: false };
+                hold::take(&ports, &wanted, &interrupt).await?
+            }
+        };
         let waited = held.waited;
-        let result = under(&ports, &held, command(context, arguments, held.share()), &interrupt).await;
+        let result = under(&ports, &held, command(context, arguments, held.share(&ports)), &interrupt).await;
         hold::give_up(&ports, held).await;
         Ok((result?, waited))
     })?;
     drop(session);
     let words: Vec<_> = arguments.command.iter().map(|word| word.to_string_lossy()).collect();
     let json = json!({ "lock": {
-        "partition": "structural",
+        "partitions": partitions.unwrap_or_else(|| vec![PartitionName::structural()]),
         "waitedMs": u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
         "command": words,
         "exitStatus": status.code(),

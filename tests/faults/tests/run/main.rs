@@ -2,186 +2,27 @@
 //! machines, and when something fails at each step.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(unreachable_pub, reason = "the modules of one test")]
+
+mod clearance;
+mod hold;
+mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use peat_core::content::{self, in_memory};
-use peat_core::identifiers::{DataName, MethodName, ModelId, ModelName, ModelTypeName, PartitionName};
+use peat_core::content;
+use peat_core::identifiers::{DataName, MethodName, ModelId};
 use peat_core::interrupt::Interrupt;
-use peat_core::metadata::{Method, ModelType};
-use peat_core::ports::{
-    Clock, DatastoreFeatures, EntryFilter, LocalStore, MethodError, MethodOutcome, Silent, StoredState,
-};
-use peat_core::repository::{HydrationStrategy, Model};
-use peat_core::run::{RunError, RunPorts, RunReport, RunRequest, RunStatus, run_method};
-use peat_core::sync::{SyncPorts, SyncReport, SyncRequest, sync};
+use peat_core::ports::{Clock, DatastoreFeatures, EntryFilter, LocalStore, MethodError, MethodOutcome, StoredState};
+use peat_core::repository::HydrationStrategy;
+use peat_core::run::{RunError, RunRequest, RunStatus};
 use peat_core::transfer::Hydrated;
-use peat_store::{SqliteStore, StoreSettings};
 use peat_test_support::clock::ManualClock;
 use peat_test_support::datastore::{Fault, MemoryDatastore, SharedState};
 use peat_test_support::executor::ClosureExecutor;
-use peat_test_support::locks::MemoryLocks;
-use peat_test_support::random::SeededRandom;
-use peat_test_support::renewal::ManualLane;
 use serde_json::{Value, json};
-
-const TTL: Duration = Duration::from_secs(60);
-
-struct Machine {
-    store: Arc<SqliteStore>,
-    datastore: Option<Arc<MemoryDatastore>>,
-    locks: MemoryLocks,
-    clock: ManualClock,
-    random: SeededRandom,
-    _directory: tempfile::TempDir,
-}
-
-impl Machine {
-    fn local(clock: &ManualClock, seed: u64) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(directory.path(), StoreSettings::default()).unwrap());
-        Self {
-            store,
-            datastore: None,
-            locks: MemoryLocks::new(clock.clone()),
-            clock: clock.clone(),
-            random: SeededRandom::new(seed),
-            _directory: directory,
-        }
-    }
-
-    fn shared(clock: &ManualClock, state: &SharedState, seed: u64) -> Self {
-        let mut machine = Self::local(clock, seed);
-        machine.datastore = Some(Arc::new(MemoryDatastore::new(state.clone(), clock.clone(), machine.store.clone())));
-        machine
-    }
-
-    fn lane(&self) -> Option<ManualLane> {
-        self.datastore.clone().map(|datastore| ManualLane::new(datastore, self.clock.clone()))
-    }
-
-    fn remote(&self) -> &MemoryDatastore {
-        self.datastore.as_ref().unwrap()
-    }
-
-    async fn run(&self, executor: &ClosureExecutor, interrupt: &Interrupt) -> Result<RunReport, RunError> {
-        self.run_with(executor, interrupt, request()).await
-    }
-
-    async fn run_with(
-        &self,
-        executor: &ClosureExecutor,
-        interrupt: &Interrupt,
-        request: RunRequest,
-    ) -> Result<RunReport, RunError> {
-        let lane = self.lane();
-        let ports = RunPorts {
-            store: &*self.store,
-            datastore: self.datastore.as_ref().map(|datastore| &**datastore as _),
-            lane: lane.as_ref().map(|lane| lane as _),
-            locks: &self.locks,
-            executor,
-            clock: &self.clock,
-            random: &self.random,
-            observer: &Silent,
-        };
-        run_method(&ports, request, interrupt).await
-    }
-
-    fn sync(&self, hydration: HydrationStrategy) -> SyncReport {
-        let lane = self.lane();
-        let ports = SyncPorts {
-            store: &*self.store,
-            datastore: self.remote(),
-            lane: lane.as_ref().map(|lane| lane as _),
-            locks: &self.locks,
-            clock: &self.clock,
-            observer: &Silent,
-        };
-        let request = SyncRequest {
-            hydration,
-            partitions: None,
-            lock_timeout: Duration::from_secs(5),
-            lease_ttl: TTL,
-            timeout: None,
-        };
-        self.clock.run(sync(&ports, &request, &Interrupt::new())).unwrap()
-    }
-
-    /// Public data as (name, version, state).
-    fn data(&self) -> Vec<(String, u64, StoredState)> {
-        let filter = EntryFilter { public_only: true, ..EntryFilter::default() };
-        let entries = self.store.entries(&filter).unwrap();
-        entries
-            .into_iter()
-            .map(|stored| (stored.entry.description.name.to_string(), stored.entry.version.0, stored.state))
-            .collect()
-    }
-}
-
-fn model() -> Model {
-    Model {
-        id: ModelId::parse("0a1b2c3d4e5f").unwrap(),
-        name: ModelName::parse("web").unwrap(),
-        model_type: ModelTypeName::parse("@test/writer").unwrap(),
-        arguments: json!({}),
-        reads: Vec::new(),
-        driver: None,
-    }
-}
-
-fn partition() -> PartitionName {
-    model().partition()
-}
-
-fn request() -> RunRequest {
-    let schema =
-        json!({ "type": "object", "properties": { "text": { "type": "string" } }, "additionalProperties": false });
-    let method = |name: &str| Method {
-        name: MethodName::parse(name).unwrap(),
-        summary: "writes".to_owned(),
-        arguments: schema.clone(),
-        writes: Vec::new(),
-    };
-    RunRequest {
-        model: model(),
-        model_type: ModelType {
-            name: ModelTypeName::parse("@test/writer").unwrap(),
-            summary: "writes".to_owned(),
-            arguments: schema.clone(),
-            methods: vec![method("write")],
-        },
-        method: MethodName::parse("write").unwrap(),
-        arguments: json!({ "text": "hello" }),
-        reads: Vec::new(),
-        timeout: Duration::from_secs(600),
-        lock_timeout: Duration::from_secs(120),
-        lease_ttl: TTL,
-        hydration: HydrationStrategy::Full,
-    }
-}
-
-/// Takes `seconds` and writes its argument as data `answer`, after how it ends.
-fn writer(clock: &ManualClock, seconds: u64, result: Result<(), MethodError>) -> ClosureExecutor {
-    let clock = clock.clone();
-    ClosureExecutor::new(move |invocation, data, log| {
-        let (clock, result) = (clock.clone(), result.clone());
-        let text = invocation.arguments["text"].as_str().unwrap_or_default().to_owned();
-        Box::pin(async move {
-            log.line("info", "begun");
-            let name = DataName::parse("answer").unwrap();
-            data.write(name, in_memory(text), "text/plain".to_owned(), None, Vec::new()).unwrap();
-            clock.sleep(Duration::from_secs(seconds)).await;
-            result.map(|()| MethodOutcome { summary: "done".to_owned() })
-        })
-    })
-}
-
-fn text_of(machine: &Machine, report: &RunReport) -> Vec<u8> {
-    let content = machine.store.content(&report.entries[0].entry.description.digest).unwrap().unwrap();
-    content::read_all(&*content, 1024).unwrap()
-}
+use world::{Machine, TTL, partition, request, text_of, writer};
 
 #[test]
 fn a_local_run_commits_its_data_its_record_and_its_log() {
@@ -213,12 +54,12 @@ fn bad_arguments_and_unknown_methods_touch_nothing() {
 }
 
 #[test]
-fn a_shared_run_costs_one_acquire_one_pull_and_one_push_and_leaves_no_lease() {
+fn a_shared_run_costs_one_call_of_each_kind_and_leaves_no_lease() {
     let (clock, state) = (ManualClock::default(), SharedState::default());
     let machine = Machine::shared(&clock, &state, 1);
     let executor = writer(&clock, 1, Ok(()));
     clock.run(machine.run(&executor, &Interrupt::new())).unwrap();
-    assert_eq!(state.calls(), ["acquire", "pull", "push"]);
+    assert_eq!(state.calls(), ["acquire", "pull", "clearance", "push"]);
     assert!(!state.is_leased(&partition()));
     assert_eq!(machine.data(), [("answer".to_owned(), 1, StoredState::Here)]);
     assert!(machine.store.pending(None).unwrap().is_empty());
@@ -437,4 +278,24 @@ fn content_that_cannot_be_fetched_comes_with_a_full_pull_of_its_partition() {
     let error = clock.run(third.run_with(&executor, &Interrupt::new(), lazy())).unwrap_err();
     assert!(error.to_string().contains(partition().as_str()), "{error}");
     assert!(!state.is_leased(&partition()));
+}
+
+#[test]
+fn a_commit_that_takes_three_times_to_live_is_renewed_meanwhile_and_nobody_takes_over() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let (first, second) = (Machine::shared(&clock, &state, 1), Machine::shared(&clock, &state, 2));
+    first.remote().fail("push", [Fault::Slow(3 * TTL.as_secs())]);
+    let executor = writer(&clock, 1, Ok(()));
+    let (interrupt, patient) = (Interrupt::new(), Duration::from_secs(3_600));
+    let waiting = async {
+        clock.sleep(Duration::from_secs(10)).await;
+        second.run_with(&executor, &interrupt, RunRequest { lock_timeout: patient, ..request() }).await
+    };
+    let (pushed, waited) = clock.run(futures::future::join(first.run(&executor, &interrupt), waiting));
+    assert_eq!(pushed.unwrap().entries[0].entry.version.0, 1);
+    let waited = waited.unwrap();
+    assert_eq!(waited.entries[0].entry.version.0, 2);
+    assert!(waited.record.waited_ms >= 170_000, "{}", waited.record.waited_ms);
+    // The lease is given up in the commit: no renewal comes after it.
+    assert!(state.count("renew") >= 8 && state.calls().last() == Some(&"push"), "{:?}", state.calls());
 }

@@ -1,0 +1,232 @@
+//! Holding partitions: the local queues first, then the leases of the shared datastore, kept alive while work goes on.
+//!
+//! A lease is kept by [`crate::renewal`]; here it is used and given up. `take` takes it.
+
+mod take;
+
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::future::{Either, join_all, pending, select, select_all};
+use futures::lock::Mutex as Turn;
+
+pub use take::{Wanted, take, take_again, take_structural};
+
+use crate::identifiers::PartitionName;
+use crate::interrupt::Interrupt;
+use crate::lease::Lease;
+use crate::ports::{
+    Clock, Datastore, DatastoreError, ErrorKind, LocalLockError, LocalLockGuard, LocalLocks, Observer, PushReceipt,
+    PushRequest, StoreError,
+};
+use crate::renewal::{KeptLease, RenewalLane};
+
+/// How long giving leases up may take after an error: the error is what the user waits for.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What holding needs.
+#[derive(Clone, Copy)]
+pub struct HoldPorts<'a> {
+    /// None when `local` is the datastore.
+    pub datastore: Option<&'a dyn Datastore>,
+    /// Where its leases are renewed; none without a datastore.
+    pub lane: Option<&'a dyn RenewalLane>,
+    /// The queue of this host.
+    pub locks: &'a dyn LocalLocks,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Who watches.
+    pub observer: &'a dyn Observer,
+}
+
+impl std::fmt::Debug for HoldPorts<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("HoldPorts").finish_non_exhaustive()
+    }
+}
+
+/// Held partitions. Give them to [`give_up`] when the work is over, however it ended.
+#[derive(Debug)]
+pub struct Held {
+    /// In the order in which they were taken.
+    parts: Vec<Part>,
+    /// Whether the namespace may be written under the leases: none until it was asked. Locked by whoever asks.
+    clearance: Turn<Option<Result<(), DatastoreError>>>,
+    /// How long was waited for them.
+    pub waited: Duration,
+}
+
+/// One held partition. The lease goes before the place in the queue.
+#[derive(Debug)]
+struct Part {
+    partition: PartitionName,
+    /// None where the datastore is local or has no locks.
+    kept: Option<KeptLease>,
+    local: Box<dyn LocalLockGuard>,
+}
+
+/// Why a partition is not held.
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    /// The local queue.
+    #[error(transparent)]
+    Local(#[from] LocalLockError),
+    /// The shared datastore.
+    #[error(transparent)]
+    Datastore(#[from] DatastoreError),
+    /// The local store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A lease could not be kept, and was given back.
+    #[error("cannot renew leases on this machine: {0}; are there too many processes?")]
+    Lane(#[source] io::Error),
+    /// What a process that started this one holds could not be read.
+    #[error("cannot use what the process that started this one holds: {0}")]
+    Inherited(#[source] io::Error),
+    /// The operator asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Gives up what is still held. An error is reported to the observer only: it never hides the reason why.
+pub async fn give_up(ports: &HoldPorts<'_>, held: Held) {
+    let Some(datastore) = ports.datastore else { return };
+    let release = async |kept: &KeptLease| {
+        let Some(lease) = kept.lease() else { return };
+        let (partition, ttl_s) = (&lease.partition, lease.ttl.as_secs());
+        match within(ports.clock, RELEASE_TIMEOUT, kept.release(datastore)).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => ports.observer.warn(&format!(
+                "the lease of {partition} was not released: {error}. Others can take it over in {ttl_s} s"
+            )),
+            None => ports.observer.warn(&format!(
+                "releasing the lease of {partition} took longer than {} s; others can take it over in {ttl_s} s",
+                RELEASE_TIMEOUT.as_secs(),
+            )),
+        }
+    };
+    join_all(held.kept().map(release)).await;
+}
+
+impl Held {
+    /// Nothing yet. `clearance` is what is known of it.
+    fn nothing(clearance: Option<Result<(), DatastoreError>>) -> Self {
+        Self { parts: Vec::new(), clearance: Turn::new(clearance), waited: Duration::ZERO }
+    }
+
+    fn kept(&self) -> impl Iterator<Item = &KeptLease> {
+        self.parts.iter().filter_map(|part| part.kept.as_ref())
+    }
+
+    /// The leases as they are now, for reading under them. Without those that were released or lost.
+    pub fn leases(&self) -> Vec<Lease> {
+        self.kept().filter_map(KeptLease::lease).collect()
+    }
+
+    /// Lets processes that this one starts commit to what is held, for as long as it is held. Answers what they must be
+    /// told; none where that cannot be.
+    pub fn share(&self, ports: &HoldPorts<'_>) -> Option<String> {
+        let mut tokens = Vec::new();
+        for part in &self.parts {
+            let lease = part.kept.as_ref().and_then(KeptLease::lease);
+            match part.local.share(lease.as_ref()) {
+                Ok(shared) => {
+                    let shared = shared?;
+                    if let Some(kept) = &part.kept {
+                        kept.share(shared.hold);
+                    }
+                    tokens.push(shared.token);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "what is held cannot be shared with child processes");
+                    return None;
+                }
+            }
+        }
+        Some(ports.locks.told(&tokens))
+    }
+
+    /// Does `work`; when a lease is lost, `work` is dropped at once and the reason is answered.
+    pub async fn unless_lost<T>(
+        &self,
+        ports: &HoldPorts<'_>,
+        work: impl Future<Output = T>,
+    ) -> Result<T, DatastoreError> {
+        let losses: Vec<_> = self.kept().map(|kept| Box::pin(kept.loss(ports.clock))).collect();
+        let loss = async { if losses.is_empty() { pending().await } else { select_all(losses).await.0 } };
+        match select(pin!(work), pin!(loss)).await {
+            Either::Left((value, _)) => Ok(value),
+            Either::Right((loss, _)) => Err(loss),
+        }
+    }
+
+    /// Whether the namespace may be written under what is held. It is asked once; whoever wants to know meanwhile waits for
+    /// the same answer. Refused, the leases are given back at once: whoever has the lease of the namespace waits for them.
+    /// Cancel safe, but for the leases, which may then last for their time to live.
+    pub async fn clearance(&self, ports: &HoldPorts<'_>) -> Result<(), DatastoreError> {
+        let mut known = self.clearance.lock().await;
+        match (&*known, ports.datastore) {
+            (Some(Ok(())), _) | (_, None) => Ok(()),
+            (Some(Err(refusal)), _) if is_refusal(refusal) => Err(refusal.clone()),
+            // What failed otherwise may have been the way there.
+            (_, Some(datastore)) => {
+                let answer = datastore.clearance(&self.leases()).await;
+                *known = Some(answer.clone());
+                if answer.as_ref().is_err_and(is_refusal) {
+                    self.give_back(datastore).await;
+                }
+                answer
+            }
+        }
+    }
+
+    /// An error when the clearance is known not to be given. Waits for nothing.
+    pub fn known_clearance(&self) -> Result<(), DatastoreError> {
+        self.clearance.try_lock().and_then(|known| known.clone()).unwrap_or(Ok(()))
+    }
+
+    /// Commits to a held partition, under its lease, which is put into `request`, where there are leases. Not before the
+    /// clearance is given.
+    pub async fn push(
+        &self,
+        ports: &HoldPorts<'_>,
+        datastore: &dyn Datastore,
+        request: PushRequest,
+    ) -> Result<PushReceipt, DatastoreError> {
+        self.clearance(ports).await?;
+        let part = self.parts.iter().find(|part| part.partition == request.changes.partition);
+        match part.and_then(|part| part.kept.as_ref()) {
+            Some(kept) => kept.push(datastore, ports.clock, request).await,
+            None => datastore.push(&PushRequest { lease: None, ..request }).await,
+        }
+    }
+
+    async fn give_back(&self, datastore: &dyn Datastore) {
+        for released in join_all(self.kept().map(|kept| kept.release(datastore))).await {
+            if let Err(error) = released {
+                tracing::warn!(%error, "a lease was not given back; it ends by itself");
+            }
+        }
+    }
+}
+
+/// Whether a clearance is refused because somebody has the lease of the namespace: over when that one is.
+pub fn is_refusal(error: &DatastoreError) -> bool {
+    matches!(error, DatastoreError::Refused { kind: ErrorKind::Held, .. })
+}
+
+/// The value, or none when the interrupt came first.
+pub async fn unless_interrupted<T>(interrupt: &Interrupt, work: impl Future<Output = T>) -> Option<T> {
+    match select(pin!(work), pin!(interrupt.wait())).await {
+        Either::Left((value, _)) => Some(value),
+        Either::Right(_) => None,
+    }
+}
+
+async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    match select(pin!(work), clock.sleep(limit)).await {
+        Either::Left((value, _)) => Some(value),
+        Either::Right(_) => None,
+    }
+}
