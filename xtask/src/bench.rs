@@ -5,11 +5,12 @@
 
 mod measure;
 mod section;
+mod store;
 mod subject;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::{guests, peat, workspace};
@@ -25,12 +26,22 @@ const RUNS: usize = 40;
 /// Runs of what compiles first.
 const COMPILING_RUNS: usize = 10;
 
+/// `bench` measures processes, `bench store` the shared store.
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
+    match arguments.split_first() {
+        None => processes(),
+        Some((what, rest)) if what == "store" => store::run(rest),
+        Some((what, _)) => bail!("`bench {what}` is not known: there are `bench` and `bench store`"),
+    }
+}
+
 /// Measures and prints, and writes `target/bench/results.json`.
-pub(crate) fn run() -> Result<ExitCode> {
+fn processes() -> Result<ExitCode> {
     let built = guests::build(&guests::Options::default())?;
     println!("Building peat (release)");
     let peat = peat::build(peat::Build::Release)?;
-    let scratch = workspace::target().join("bench");
+    let results_directory = workspace::target().join("bench");
+    let scratch = results_directory.join("processes");
     if scratch.exists() {
         std::fs::remove_dir_all(&scratch)?;
     }
@@ -69,7 +80,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         "figures": figures.iter().map(Figure::to_json).collect::<Vec<_>>(),
         "ratios": ratios.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect::<Vec<Value>>(),
     });
-    let file = scratch.join("results.json");
+    let file = results_directory.join("results.json");
     std::fs::write(&file, format!("{results:#}\n"))?;
     println!("\nwritten to {}", file.display());
     Ok(ExitCode::SUCCESS)

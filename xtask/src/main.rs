@@ -21,7 +21,7 @@ cargo xtask COMMAND
   demo      builds everything and runs the main job, with nothing but Rust present
   test      every check and test; the last line counts what passed and failed
   ceph      the tests of buckets once more, against a real Ceph of tests/ceph
-  bench     measures whole-process times with a release build
+  bench     measures whole-process times with a release build; `bench store` the shared store over a bucket
   guests    builds the WebAssembly components (guests --help says more)
   simulate  runs schedules of the simulation of docs/simulation.md (simulate --help says more)
 ";
@@ -46,7 +46,7 @@ fn run(arguments: Vec<String>) -> Result<ExitCode> {
             guests::build(&guests::Options::parse(rest)?)?;
             Ok(ExitCode::SUCCESS)
         }
-        "bench" => bench::run(),
+        "bench" => bench::run(rest),
         "ceph" => test::run_on_ceph(),
         "demo" => demo::run(),
         "simulate" => simulate::run(rest),

@@ -18,8 +18,14 @@ pub(crate) enum Build {
 /// Builds `peat` and answers where it lies. The features of its dependencies are those of the whole workspace, as they are
 /// for tests and lints: for one package alone Cargo would compile Wasmtime once more.
 pub(crate) fn build(build: Build) -> Result<PathBuf> {
+    build_with(build, &[])
+}
+
+/// The same, and other binaries of the workspace, which lie beside it.
+pub(crate) fn build_with(build: Build, others: &[&str]) -> Result<PathBuf> {
     let mut command = process::cargo();
     command.args(["build", "--locked", "--workspace", "--bin", "peat"]).current_dir(workspace::root());
+    command.args(others.iter().flat_map(|name| ["--bin", name]));
     let directory = match build {
         Build::Development => "debug",
         Build::Release => {

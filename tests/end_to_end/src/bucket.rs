@@ -49,6 +49,11 @@ impl TestBucket {
         self.server.as_ref().expect("only tests on loopback disturb their server")
     }
 
+    /// All its keys lie below this.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// A machine that may use it.
     pub fn machine(&self, scratch: &Scratch) -> Machine {
         scratch.machine().with_variables(&self.variables)

@@ -63,9 +63,13 @@ impl Default for Scratch {
     }
 }
 
+/// Another binary than the one for development: what is measured is a release build.
+pub const BINARY_VARIABLE: &str = "PEAT_TEST_BINARY";
+
 /// The binary under test.
 pub fn peat_binary() -> PathBuf {
-    let binary = build_directory().join("debug/peat");
+    let chosen = std::env::var_os(BINARY_VARIABLE).map(PathBuf::from);
+    let binary = chosen.unwrap_or_else(|| build_directory().join("debug/peat"));
     assert!(binary.is_file(), "{} is missing; run `cargo build --workspace --bin peat`", binary.display());
     binary
 }

@@ -124,4 +124,6 @@ pub struct Habits {
     pub region: Option<&'static str>,
     /// So many milliseconds are added to the clock of `Date`, not to that of objects.
     pub date_offset_ms: i64,
+    /// Every request takes so much longer, as over a network: half of it before it takes effect, half afterwards.
+    pub latency: Duration,
 }

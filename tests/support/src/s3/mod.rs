@@ -16,7 +16,9 @@ mod xml;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use fault::Plan;
@@ -63,6 +65,12 @@ pub struct Logged {
     pub bytes_out: u64,
     /// Its headers, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// When it had arrived, without the latency of its way.
+    pub received: Instant,
+    /// When it took effect.
+    pub carried_out: Instant,
+    /// When its answer leaves the latency behind.
+    pub answered: Instant,
 }
 
 impl Logged {
@@ -154,6 +162,11 @@ impl S3Server {
     /// All requests so far.
     pub fn log(&self) -> Vec<Logged> {
         self.state().log.clone()
+    }
+
+    /// Puts an object there without a request.
+    pub fn insert(&self, key: &str, bytes: impl Into<Bytes>) {
+        self.state().bucket.put(key, bytes.into());
     }
 
     /// Forgets the requests so far.

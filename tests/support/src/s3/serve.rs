@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -70,10 +70,17 @@ async fn answer(
 ) -> Result<hyper::Response<AnswerBody>, Closed> {
     // What a client breaks off leaves no trace, as with a real store.
     let request = Request::read(request).await.map_err(|_| Closed)?;
+    let received = Instant::now();
     let operation = Operation::of(&request);
     let subject =
         if request.key.is_empty() { request.query("prefix").unwrap_or_default() } else { request.key.clone() };
-    let fault = locked(&state).plan.meet(operation, &subject);
+    let (fault, half_way) = {
+        let mut state = locked(&state);
+        (state.plan.meet(operation, &subject), state.habits.latency / 2)
+    };
+    if !half_way.is_zero() {
+        tokio::time::sleep(half_way).await;
+    }
     if let Some(Fault::Late(pause)) = &fault {
         tokio::time::sleep(*pause).await;
     }
@@ -87,10 +94,13 @@ async fn answer(
             bytes_in: request.body.len() as u64,
             bytes_out: answer.as_ref().map_or(0, |answer| answer.body.len() as u64),
             headers: request.headers.clone(),
+            received,
+            carried_out: Instant::now(),
+            answered: Instant::now() + half_way,
         });
         let date = header_date(now_ms().saturating_add_signed(state.habits.date_offset_ms));
         let answer = answer.ok_or(Closed)?.with("date", date).with("server", "peat tests");
-        (answer, if let Some(Fault::LateReply(pause)) = fault { pause } else { Duration::ZERO })
+        (answer, half_way + if let Some(Fault::LateReply(pause)) = fault { pause } else { Duration::ZERO })
     };
     if !pause.is_zero() {
         tokio::time::sleep(pause).await;

@@ -1,0 +1,99 @@
+//! Many writers.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+
+use crate::figures::{Figures, Target};
+use crate::native::Native;
+use crate::process::{Running, cpu_of_ended, run, start};
+use crate::traffic::Traffic;
+use crate::world::{LATENCY, WRITERS, World, head, model, peat, writer};
+
+/// Processes that want one partition.
+const QUEUED: usize = 16;
+
+/// Between two that join the queue: long enough to be in it.
+const JOINING: Duration = Duration::from_millis(500);
+
+/// A partition each.
+pub(crate) fn many_partitions(world: &World, figures: &mut Figures) {
+    let here = world.machine();
+    run(peat(&here, "datastore sync"));
+    let write = |number: usize| peat(&here, &format!("model method run {} execute", writer(number)));
+    let mut alone: Vec<Duration> = (0..5).map(|_| run(write(0)).wall).collect();
+    alone.sort_unstable();
+    let alone_s = alone[alone.len() / 2].as_secs_f64();
+    let (cpu_before, began) = (cpu_of_ended(), Instant::now());
+    let running: Vec<Running> = (0..WRITERS).map(|number| start(write(number))).collect();
+    running.into_iter().for_each(Running::end);
+    let (together_s, cpu_s) = (began.elapsed().as_secs_f64(), cpu_of_ended() - cpu_before);
+    figures.row(&format!("{WRITERS} writers, {WRITERS} partitions, one namespace"));
+    figures.add("processes that succeeded", "", Target::None, WRITERS as f64);
+    figures.add("one process", "s", Target::None, alone_s);
+    figures.add("all processes at once", "s", Target::None, together_s);
+    figures.add("all / one", "", Target::Timed(2.0), together_s / alone_s);
+    figures.add("processor time of all", "s", Target::None, cpu_s);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    figures.add("the least that these cores need for it / one", "", Target::None, cpu_s / cores / alone_s);
+    let (alone_s, together_s) = world.runtime.block_on(in_one_process(world));
+    figures.add("in one process: one writer", "s", Target::None, alone_s);
+    figures.add("in one process: all / one", "", Target::Timed(2.0), together_s / alone_s);
+}
+
+/// Tells the store's share from that of starting processes.
+async fn in_one_process(world: &World) -> (f64, f64) {
+    let machine = Native::new(world).await;
+    let write = async |number: usize| machine.write_1_kib(model(&format!("task-{number:02}"), "true")).await;
+    join_all((0..WRITERS).map(write)).await;
+    let began = Instant::now();
+    write(0).await;
+    let alone_s = began.elapsed().as_secs_f64();
+    let began = Instant::now();
+    join_all((0..WRITERS).map(write)).await;
+    (alone_s, began.elapsed().as_secs_f64())
+}
+
+/// One partition, from as many machines.
+pub(crate) fn one_partition(world: &World, figures: &mut Figures) {
+    let machines: Vec<_> = (0..QUEUED).map(|_| world.machine()).collect();
+    for machine in &machines {
+        run(peat(machine, "datastore sync"));
+    }
+    let (order, go) = (world.file("order"), world.file("go"));
+    let run_queue = "model method run queue execute --lock-timeout 300s";
+    let (arrived, traffic) = Traffic::of(world, || {
+        let mut running = Vec::new();
+        for machine in &machines {
+            running.push(start(peat(machine, run_queue)));
+            while running.len() == 1 && !order.exists() {
+                std::thread::sleep(LATENCY);
+            }
+            std::thread::sleep(JOINING);
+        }
+        std::fs::write(&go, "").unwrap();
+        let arrived: Vec<u32> = running.iter().map(Running::id).collect();
+        running.into_iter().for_each(Running::end);
+        arrived
+    });
+    let served: Vec<u32> =
+        std::fs::read_to_string(&order).unwrap().lines().map(|line| line.parse().unwrap()).collect();
+    let in_order = arrived.iter().zip(&served).filter(|(arrived, served)| arrived == served).count();
+    let mut handovers = handovers(&traffic);
+    handovers.sort_by(f64::total_cmp);
+    figures.row(&format!("{QUEUED} writers on {QUEUED} machines, one partition"));
+    figures.add("processes that succeeded", "", Target::None, served.len() as f64);
+    figures.add("served in the order of their arrival", "", Target::TimedAtLeast(QUEUED as f64), in_order as f64);
+    let middle = handovers[handovers.len() / 2];
+    figures.add("handover, median", "round trips", Target::Timed(5.0), middle);
+    figures.add("handover, longest", "round trips", Target::Timed(5.0), handovers[handovers.len() - 1]);
+}
+
+/// From each swap that gave the lease up to the next one that took it, in round trips of the network.
+fn handovers(traffic: &Traffic) -> Vec<f64> {
+    let key = head("queue");
+    let swaps: Vec<Instant> = traffic.swaps(&key).map(|swap| swap.carried_out).collect();
+    assert_eq!(swaps.len(), 2 * QUEUED, "each writer takes the lease once and gives it up once");
+    let between = swaps[1..].chunks_exact(2).map(|pair| pair[1] - pair[0]);
+    between.map(|time| time.as_secs_f64() / LATENCY.as_secs_f64()).collect()
+}
