@@ -4,7 +4,8 @@ use crate::chain::Chain;
 use crate::error::Result;
 use crate::keys;
 use crate::limits::{
-    COMMIT_INLINE_BYTES_MAX, INLINE_BYTES_MAX, PACK_BYTES_MAX, PACK_PARTS_MAX, PACKED_BYTES_MAX, UNKNOWN_ATTEMPTS_MAX,
+    COMMIT_INLINE_BYTES_MAX, COMMIT_INLINE_ENTRIES_MAX, INLINE_BYTES_MAX, PACK_BYTES_MAX, PACK_PARTS_MAX,
+    PACKED_BYTES_MAX, UNKNOWN_ATTEMPTS_MAX,
 };
 use crate::ports::{Blob, Condition, World};
 use crate::record::Place;
@@ -89,7 +90,7 @@ impl<W: World> Chain<W> {
 
 fn plan<B: Blob>(entries: &[NewEntry<B>]) -> Plan {
     let mut plan = Plan::default();
-    let mut room = COMMIT_INLINE_BYTES_MAX;
+    let mut room = if entries.len() <= COMMIT_INLINE_ENTRIES_MAX { COMMIT_INLINE_BYTES_MAX } else { 0 };
     let (mut pack, mut pack_bytes) = (Vec::new(), 0);
     for (index, entry) in entries.iter().enumerate() {
         let size = entry.description.size;

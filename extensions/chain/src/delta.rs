@@ -32,7 +32,40 @@ pub(crate) struct Position {
     offset: usize,
 }
 
+/// A head whose news a page may tell.
+#[derive(Debug)]
+pub(crate) struct Ahead<'a> {
+    pub(crate) address: Address<'a>,
+    pub(crate) head: &'a Head,
+    pub(crate) etag: &'a str,
+    pub(crate) known: Option<&'a Known>,
+}
+
 impl<W: World> Chain<W> {
+    /// Reads at once the segments that the rest of a page will take: asked for one after the other, each would cost a round
+    /// trip.
+    pub(crate) async fn read_page_ahead(&self, heads: &[Ahead<'_>], within: Option<&Position>, fill: &mut Fill) {
+        let mut room = fill.entries_left() as u64;
+        let mut wanted = Vec::new();
+        for Ahead { address, head, etag, known } in heads {
+            let resumed = within.filter(|within| within.partition == address.partition && within.etag == *etag);
+            let (unit, since) = match resumed {
+                Some(within) => (within.unit, within.since),
+                None => (0, known.filter(|known| known.leads_to(head)).map(|known| known.sequence)),
+            };
+            let segments = head.buffer.iter().chain(head.segments.iter().skip(unit));
+            for reference in segments.filter(|reference| is_news(reference.newest, since)) {
+                if room == 0 {
+                    break;
+                }
+                wanted.push((*address, reference));
+                room = room.saturating_sub(reference.records);
+            }
+            room = room.saturating_sub(head.recent.len() as u64);
+        }
+        self.read_ahead(&mut fill.segments, &wanted).await;
+    }
+
     /// The part of the news that fits this page, and where it goes on if that is not all.
     #[allow(clippy::too_many_arguments, reason = "one call, from one place; a struct would only rename them")]
     pub(crate) async fn delta(
@@ -60,11 +93,10 @@ impl<W: World> Chain<W> {
         };
         let with_content = depth == Depth::Content;
         let mut told: Vec<Record> = Vec::new();
-        let mut segments = Segments::default();
-        let overlay = self.overlay(address, &mut segments, head, position.since).await?;
+        let overlay = self.overlay(address, &mut fill.segments, head, position.since).await?;
         let units = head.segments.len().max(1);
         while position.unit < units && !fill.is_full() {
-            let unit = self.unit(address, &mut segments, head, &overlay, &position).await?;
+            let unit = self.unit(address, &mut fill.segments, head, &overlay, &position).await?;
             let mut end = position.offset.min(unit.len());
             while end < unit.len() && !fill.is_full() {
                 fill.add(&unit[end], with_content);

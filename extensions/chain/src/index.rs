@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use futures::stream::{self, StreamExt as _};
+
 use crate::chain::Chain;
 use crate::error::{Error, Result};
 use crate::head::{Head, SegmentReference};
 use crate::keys;
-use crate::limits::SEGMENT_BYTES_MAX;
+use crate::limits::{CONCURRENCY, SEGMENT_BYTES_MAX};
 use crate::ports::{Lookup, World};
 use crate::record::Record;
 use crate::root::Address;
@@ -51,6 +53,19 @@ impl<W: World> Chain<W> {
             segments.loaded.insert(reference.digest.clone(), Rc::new(records));
         }
         Ok(())
+    }
+
+    /// Reads several segments of any partitions at once, as far as they can be read: what cannot is asked for again where it
+    /// is needed, and is an error there.
+    pub(crate) async fn read_ahead(&self, segments: &mut Segments, wanted: &[(Address<'_>, &SegmentReference)]) {
+        let reads = wanted.iter().map(|(address, reference)| self.read_segment(*address, reference));
+        let mut answers = stream::iter(reads.collect::<Vec<_>>()).buffered(CONCURRENCY);
+        let mut references = wanted.iter();
+        while let (Some(answer), Some((_, reference))) = (answers.next().await, references.next()) {
+            if let Ok(records) = answer {
+                segments.loaded.insert(reference.digest.clone(), Rc::new(records));
+            }
+        }
     }
 
     /// All records of one name, by version, newest state of each. With `newest_only` just the one of the highest version

@@ -24,6 +24,10 @@ pub const INLINE_BYTES_MAX: u64 = 4 * 1024;
 /// Inlined content of one commit, in bytes: more goes to a pack, so that one commit does not fill the head.
 pub const COMMIT_INLINE_BYTES_MAX: u64 = 16 * 1024;
 
+/// Entries of a commit that inlines anything: the records of a larger one leave the head at once, most of them for sorted
+/// segments, which hold no content; what was inlined would be uploaded twice, and be a pack of its own.
+pub const COMMIT_INLINE_ENTRIES_MAX: usize = 128;
+
 /// Content up to so many bytes shares a pack with its neighbours; larger content is an object of its own.
 pub const PACKED_BYTES_MAX: u64 = 1024 * 1024;
 

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chain, Reading};
-use crate::delta::Position;
+use crate::delta::{Ahead, Position};
 use crate::error::{Error, Result};
 use crate::head::Head;
+use crate::index::Segments;
 use crate::keys;
 use crate::known::Known;
 use crate::lease::{checked_address, lease_snapshot};
@@ -65,13 +66,14 @@ struct Candidates {
 /// A head with its ETag.
 type Versioned = (Head, String);
 
-/// How full a page is.
+/// How full a page is, and what was read for it.
 #[derive(Debug, Default)]
 pub(crate) struct Fill {
     entries: usize,
     bytes: u64,
     content_bytes: u64,
     partitions: usize,
+    pub(crate) segments: Segments,
 }
 
 impl Fill {
@@ -84,6 +86,11 @@ impl Fill {
         if with_content {
             self.content_bytes = self.content_bytes.saturating_add(entry.size);
         }
+    }
+
+    /// Entries that still fit, as far as their number goes.
+    pub(crate) fn entries_left(&self) -> usize {
+        PAGE_ENTRIES_MAX.saturating_sub(self.entries)
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -130,6 +137,10 @@ impl<W: World> Chain<W> {
                 group.iter().map(|(candidate, known)| self.current_head(request, candidate, known.as_ref(), &cursor));
             let heads = self.all(reads.collect()).await?;
             cursor.read = read_heads(request, group, &heads);
+            if request.depth != Depth::Partitions {
+                let ahead = ahead(&request.namespace, group, &heads);
+                self.read_page_ahead(&ahead, cursor.within.as_ref(), &mut fill).await;
+            }
             for ((candidate, known), head) in group.iter().zip(heads) {
                 if fill.is_full() {
                     page.cursor = Some(write_cursor(&cursor));
@@ -274,6 +285,21 @@ pub(crate) fn unique(references: impl Iterator<Item = VersionReference>) -> Vec<
 fn only_told<B>(partition: String, etag: String) -> PartitionDelta<B> {
     let (entries, removed) = (Vec::new(), Vec::new());
     PartitionDelta { partition, mode: DeltaMode::Changed, version: etag, entries, removed, continues: false }
+}
+
+/// The heads of a group that may have news.
+fn ahead<'a>(
+    namespace: &'a str,
+    group: &'a [(Candidate, Option<Known>)],
+    heads: &'a [Option<Versioned>],
+) -> Vec<Ahead<'a>> {
+    let both = group.iter().zip(heads);
+    both.filter_map(|((candidate, known), head)| {
+        let (head, etag) = head.as_ref()?;
+        let address = Address::new(namespace, &candidate.partition);
+        Some(Ahead { address, head, etag, known: known.as_ref() })
+    })
+    .collect()
 }
 
 /// Heads that the next page need not read again. A listing tells their ETags anyway.

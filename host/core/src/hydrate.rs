@@ -11,8 +11,8 @@ use crate::hold::{Held, HoldError, HoldPorts};
 use crate::identifiers::PartitionName;
 use crate::interrupt::Interrupt;
 use crate::ports::{
-    Datastore, DatastoreError, DeltaMode, ErrorKind, LocalStore, MissingFilter, Objects, Progress, ProgressUnit,
-    PullDepth, PullRequest, PushRequest,
+    Datastore, DatastoreError, DeltaMode, ErrorKind, LocalStore, MissingFilter, Objects, PartitionDelta, Progress,
+    ProgressUnit, PullDepth, PullRequest, PushRequest,
 };
 use crate::repository::HydrationStrategy;
 use crate::transfer::{Failures, Hydrated, Lost};
@@ -129,11 +129,14 @@ pub async fn pull(ports: &HydratePorts<'_>, mut request: PullRequest, brought: &
     let (before, mut heard) = (brought.partitions_changed, 0);
     loop {
         let page = ports.datastore.pull(&request).await?;
+        let is_only_told = |delta: &&PartitionDelta| delta.mode == DeltaMode::Changed;
+        if request.depth != PullDepth::Partitions
+            && let Some(delta) = page.deltas.iter().find(is_only_told)
+        {
+            return Err(only_told(&delta.partition).into());
+        }
+        ports.store.apply_all(&page.deltas)?;
         for delta in &page.deltas {
-            if delta.mode == DeltaMode::Changed && request.depth != PullDepth::Partitions {
-                return Err(only_told(&delta.partition).into());
-            }
-            ports.store.apply(delta)?;
             if delta.mode == DeltaMode::Changed {
                 heard += 1;
                 continue;

@@ -42,7 +42,7 @@ impl Target {
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     rows: Vec<Value>,
-    missed: u32,
+    missed: Vec<String>,
 }
 
 impl Figures {
@@ -58,7 +58,7 @@ impl Figures {
         let verdict = met.map_or("", |met| if met { "met" } else { "MISSED" });
         println!("  {name:<62} {:>9} {unit:<12} {:>9}  {verdict}", number(measured), target.shown());
         if met == Some(false) && matches!(target, Target::Counted(_)) {
-            self.missed += 1;
+            self.missed.push(format!("{name}: {measured} {unit}, target {}", target.shown()));
         }
         let figure = json!({
             "name": name,
@@ -72,9 +72,9 @@ impl Figures {
         row["figures"].as_array_mut().expect("made above").push(figure);
     }
 
-    /// Whether no count or size missed its target.
-    pub(crate) fn all_counts_met(&self) -> bool {
-        self.missed == 0
+    /// Counts and sizes that missed their targets.
+    pub(crate) fn missed(&self) -> &[String] {
+        &self.missed
     }
 
     /// Writes everything as JSON.

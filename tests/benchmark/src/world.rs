@@ -114,7 +114,7 @@ pub(crate) fn peat(checkout: &Checkout, words: &str) -> Command {
 /// A shell model whose identity, and with it its partition, follows from its name.
 pub(crate) fn model(name: &str, script: &str) -> Model {
     Model {
-        id: ModelId::parse(name).unwrap(),
+        id: ModelId::parse(&format!("model-{name}")).unwrap(),
         name: ModelName::parse(name).unwrap(),
         model_type: ModelTypeName::parse("command/shell").unwrap(),
         arguments: serde_json::json!({ "run": script }),

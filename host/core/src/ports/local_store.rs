@@ -211,6 +211,11 @@ pub trait LocalStore: Spool + Replica {
     /// was written after it with it; never something between two things that are there.
     fn apply(&self, delta: &PartitionDelta) -> Result<(), StoreError>;
 
+    /// Takes over the news of a page, a piece after the other.
+    fn apply_all(&self, deltas: &[PartitionDelta]) -> Result<(), StoreError> {
+        deltas.iter().try_for_each(|delta| self.apply(delta))
+    }
+
     /// Entries in order of partition, name and falling version; uncommitted ones first of their name.
     fn entries(&self, filter: &EntryFilter) -> Result<Vec<StoredEntry>, StoreError>;
 

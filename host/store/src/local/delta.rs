@@ -27,9 +27,20 @@ pub(super) const PROGRESS: &str = "
 ";
 
 impl Inner {
+    /// What only changed, a thousand partitions a page, is one transaction.
+    pub(super) fn apply_all(&self, deltas: &[PartitionDelta]) -> Result<(), StoreError> {
+        let (changed, news): (Vec<_>, Vec<_>) = deltas.iter().partition(|delta| delta.mode == DeltaMode::Changed);
+        if !changed.is_empty() {
+            self.write_refetchable(|transaction| {
+                changed.iter().try_for_each(|delta| set_unread(transaction, &delta.partition, &delta.version))
+            })?;
+        }
+        news.into_iter().try_for_each(|delta| self.apply(delta))
+    }
+
     pub(super) fn apply(&self, delta: &PartitionDelta) -> Result<(), StoreError> {
         if delta.mode == DeltaMode::Changed {
-            return self.write_refetchable(|transaction| set_unread(transaction, &delta.partition, &delta.version));
+            return self.apply_all(std::slice::from_ref(delta));
         }
         let prepared = self.prepare_pulled(delta).map_err(|failure| self.place.explain(failure))?;
         self.write_pulled(prepared.iter().flatten(), |transaction| {

@@ -205,6 +205,10 @@ impl LocalStore for SqliteStore {
         self.inner.apply(delta)
     }
 
+    fn apply_all(&self, deltas: &[PartitionDelta]) -> Result<(), StoreError> {
+        self.inner.apply_all(deltas)
+    }
+
     fn entries(&self, filter: &EntryFilter) -> Result<Vec<StoredEntry>, StoreError> {
         self.inner.read(|connection| listing::entries(connection, filter))
     }

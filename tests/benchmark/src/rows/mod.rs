@@ -1,11 +1,11 @@
 //! What is measured, a file for each kind of work.
 
 mod bulk;
-mod clones;
+pub(crate) mod clones;
 mod contention;
 mod killed;
 mod plain;
-mod writes;
+pub(crate) mod writes;
 
 use crate::figures::Figures;
 use crate::world::World;
