@@ -245,8 +245,12 @@ fn a_shared_directory_that_is_gone_is_not_made_anew() {
     repository.peat(&RUN).ok();
     let aside = scratch.path().join("aside");
     fs::rename(&shared, &aside).unwrap();
-    let outcome = repository.peat(&RUN).says(&[&*shared.to_string_lossy()]);
-    assert!(matches!(outcome.code, Some(3 | 6)), "{outcome}");
+    repository.peat(&RUN).ended_with(6).says(&[&*shared.to_string_lossy(), "is gone"]);
+    // Where it never was, it is not gone.
+    let stranger = scratch.machine().clone_of(&repository, "r");
+    let outcome = stranger.peat(&["datastore", "sync"]).ended_with(3);
+    let outcome = outcome.says(&["there is no directory", &shared.to_string_lossy(), "datastore.settings.path"]);
+    assert!(!outcome.stderr.contains("gone"), "{outcome}");
     assert!(!shared.exists(), "a run made the missing directory: a file system that is not mounted would be hidden");
     fs::rename(&aside, &shared).unwrap();
     repository.peat(&RUN).ok();

@@ -1,15 +1,15 @@
 //! Which datastore a repository uses on this machine: its settings made absolute, its directory, its local store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use peat_core::digest::Digest;
 use peat_core::identifiers::{ExtensionName, NamespaceName};
 use peat_core::metadata::{Kind, Metadata};
-use peat_core::ports::ObjectStore;
+use peat_core::ports::{LocalStore as _, ObjectError, ObjectStore};
 use peat_core::repository::SharedDatastore;
 use peat_core::schema;
-use peat_store::DirectoryObjects;
+use peat_store::{DirectoryObjects, SqliteStore};
 use serde_json::Value;
 
 use super::Repository;
@@ -20,6 +20,9 @@ const KEY_DIGITS: usize = 16;
 
 /// The setting that becomes the directory grant.
 const PATH_SETTING: &str = "path";
+
+/// Where the local store keeps what the last examination of the datastore found.
+pub(crate) const PROFILE_NOTE: &str = "datastore-profile";
 
 /// A datastore as configured, resolved on this machine.
 #[derive(Debug, Clone)]
@@ -93,6 +96,7 @@ pub(crate) fn resolve_settings(metadata: &Metadata, settings: &Value) -> Result<
 pub(super) fn open_directory(
     metadata: &Metadata,
     directory: Option<&PathBuf>,
+    store: &SqliteStore,
 ) -> Result<Option<Arc<dyn ObjectStore>>, Failure> {
     if !metadata.wants.iter().any(|want| want.capability == "directory") {
         return Ok(None);
@@ -103,7 +107,24 @@ pub(super) fn open_directory(
             name = metadata.name
         ))
     })?;
-    Ok(Some(Arc::new(DirectoryObjects::open(directory)?)))
+    match DirectoryObjects::open(directory) {
+        Ok(objects) => Ok(Some(Arc::new(objects))),
+        Err(ObjectError::NotFound { .. }) => Err(no_directory(directory, store)?),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A directory that this machine has used is out of reach; of one that it never saw the setting may be wrong.
+fn no_directory(directory: &Path, store: &SqliteStore) -> Result<Failure, Failure> {
+    let place = directory.display();
+    if store.note(PROFILE_NOTE)?.is_some() || !store.partitions()?.is_empty() {
+        let message = format!("the directory {place} of the datastore is gone; is its file system mounted?");
+        return Ok(Failure::Unusable(message));
+    }
+    Ok(Failure::NotFound(format!(
+        "there is no directory {place} on this machine, where peat.yaml has its datastore; mount its file system there, or \
+         change datastore.settings.{PATH_SETTING}"
+    )))
 }
 
 fn local_key(namespace: &NamespaceName) -> String {

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 pub(crate) use catalogue::{Catalogue, CatalogueEntry, Provider};
 pub(crate) use command_line::command_line;
 pub(crate) use components::{ArtifactCache, COMPONENT_BYTES_MAX, Components};
-pub(crate) use datastore::{DatastoreChoice, resolve_settings};
+pub(crate) use datastore::{DatastoreChoice, PROFILE_NOTE, resolve_settings};
 pub(crate) use file_access::{read_bounded, read_text_if_there, write_atomically, write_new};
 pub(crate) use grants::{add_grants, lacking};
 pub(crate) use home::Home;

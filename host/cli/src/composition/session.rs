@@ -147,7 +147,7 @@ impl Session {
             let bucket = open_bucket(&installed.metadata, settings, &self.store).await?;
             let parts = DatastoreParts {
                 settings: settings.clone(),
-                directory: open_directory(&installed.metadata, directory.as_ref())?,
+                directory: open_directory(&installed.metadata, directory.as_ref(), &self.store)?,
                 bucket: bucket.clone().map(|bucket| Arc::new(bucket) as Arc<dyn ObjectStore>),
                 store: Arc::clone(&self.store),
                 identity: Arc::clone(&self.identity),

@@ -3,12 +3,9 @@
 use peat_core::ports::{LocalStore, StoreProfile, Verdict};
 use serde_json::{Value, json};
 
-use crate::composition::Session;
+use crate::composition::{PROFILE_NOTE, Session};
 use crate::failure::Failure;
 use crate::rendering::{Cell, Page, Table, Tone};
-
-/// Where the local store keeps the last profile.
-const NOTE: &str = "datastore-profile";
 
 /// The JSON of a profile.
 pub(super) fn profile_json(profile: &StoreProfile) -> Value {
@@ -70,12 +67,12 @@ pub(super) fn defect(profile: &StoreProfile) -> Option<String> {
 
 /// Remembers a profile.
 pub(super) fn remember(session: &Session, profile: &StoreProfile) -> Result<(), Failure> {
-    Ok(session.store.set_note(NOTE, &profile_json(profile).to_string())?)
+    Ok(session.store.set_note(PROFILE_NOTE, &profile_json(profile).to_string())?)
 }
 
 /// The last profile, when there is one.
 pub(super) fn remembered(session: &Session) -> Result<Option<Value>, Failure> {
-    Ok(session.store.note(NOTE)?.and_then(|text| serde_json::from_str(&text).ok()))
+    Ok(session.store.note(PROFILE_NOTE)?.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 fn verdict_word(verdict: Verdict) -> &'static str {
