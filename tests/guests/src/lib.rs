@@ -1,7 +1,8 @@
 //! Guests with structural defects, made in memory, and guests of a standard library: bytes for host tests.
 //!
-//! What needs logic is a crate of its own beside this one (`empty`, `misbehaving`, `minimal_datastore`), built by `cargo
-//! xtask guests`. Deliberately absent here: anything that runs. The functions of dummy components trap when called.
+//! What needs logic is a crate of its own beside this one (`empty`, `misbehaving`, `minimal_datastore`,
+//! `misbehaving_datastore`), built by `cargo xtask guests`. Deliberately absent here: anything that
+//! runs. The functions of dummy components trap when called.
 
 mod dummy;
 mod exports;
