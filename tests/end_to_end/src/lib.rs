@@ -12,6 +12,7 @@ mod outcome;
 mod random;
 mod repository;
 mod snapshot;
+mod two_clones;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,6 +24,7 @@ pub use outcome::Outcome;
 pub use random::Random;
 pub use repository::{Checkout, Machine};
 pub use snapshot::{Place, assert_outcome};
+pub use two_clones::two_clones_share_what_they_write;
 
 /// A directory that goes with the test.
 #[derive(Debug)]

@@ -2,35 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something it counts on is not so")]
 
-use peat_end_to_end_tests::{Checkout, Scratch, TestBucket};
+use peat_end_to_end_tests::{Scratch, TestBucket, two_clones_share_what_they_write};
 use peat_test_support::s3::{ACCESS_KEY, Fault, Operation, Rule, SECRET_KEY};
-
-fn content(checkout: &Checkout, model: &str, name: &str) -> String {
-    checkout.peat(&["data", "get", model, name, "--output", "-"]).ok().stdout
-}
 
 #[test]
 fn two_clones_share_what_they_write_through_a_bucket() {
     let (scratch, bucket) = (Scratch::new(), TestBucket::new());
-    let first = bucket.machine(&scratch).repository("checkout");
-    first.shell_model("greeting", "echo hello from the first; head -c 3000000 /dev/zero | tr '\\0' x");
-    first.shell_model("answer", "echo and from the second");
-    bucket.share(&first, &[]);
-    let second = bucket.machine(&scratch).clone_of(&first, "checkout");
-
-    first.peat(&["model", "method", "run", "greeting", "execute"]).ok();
-    second.peat(&["datastore", "sync"]).ok();
-    let here = content(&first, "greeting", "stdout");
-    assert!(here.len() > 3_000_000, "{} bytes", here.len());
-    assert_eq!(content(&second, "greeting", "stdout"), here);
-
-    second.peat(&["model", "method", "run", "answer", "execute"]).ok();
-    second.peat(&["model", "method", "run", "greeting", "execute"]).ok();
-    first.peat(&["datastore", "sync"]).ok();
-    assert_eq!(content(&first, "answer", "stdout"), "and from the second\n");
-    let versions = first.peat(&["data", "versions", "greeting", "stdout", "--json"]).ok().json();
-    assert_eq!(versions["versions"].as_array().unwrap().len(), 2, "{versions:#}");
-    assert!(first.peat(&["datastore", "sync"]).ok().stdout.contains("nothing"), "a second sync still found work");
+    two_clones_share_what_they_write(&|| bucket.machine(&scratch), &|first| bucket.share(first, &[]));
 }
 
 #[test]

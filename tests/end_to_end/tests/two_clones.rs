@@ -5,14 +5,10 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use peat_end_to_end_tests::{Checkout, Outcome, Scratch};
+use peat_end_to_end_tests::{Checkout, Outcome, Scratch, two_clones_share_what_they_write};
 
 /// How long the slow models of these tests work: far longer than starting a process takes.
 const WORK_SECONDS: u64 = 2;
-
-fn content(checkout: &Checkout, model: &str, name: &str) -> String {
-    checkout.peat(&["data", "get", model, name, "--output", "-"]).ok().stdout
-}
 
 /// Starts commands at the same time and waits for all.
 fn at_once(commands: &[(&Checkout, &[&str])]) -> Vec<Outcome> {
@@ -30,26 +26,7 @@ fn at_once(commands: &[(&Checkout, &[&str])]) -> Vec<Outcome> {
 #[test]
 fn what_one_clone_writes_the_other_reads_after_a_sync() {
     let scratch = Scratch::new();
-    let first = scratch.machine().repository("checkout");
-    first.shell_model("greeting", "echo hello from the first; head -c 300000 /dev/zero | tr '\\0' x");
-    first.shell_model("answer", "echo and from the second");
-    first.share_through(&scratch.shared_directory());
-    let second = scratch.machine().clone_of(&first, "checkout");
-
-    first.peat(&["model", "method", "run", "greeting", "execute"]).ok();
-    second.peat(&["data", "get", "greeting", "stdout"]).ended_with(0);
-    second.peat(&["datastore", "sync"]).ok();
-    let here = content(&first, "greeting", "stdout");
-    assert!(here.len() > 300_000, "{} bytes", here.len());
-    assert_eq!(content(&second, "greeting", "stdout"), here);
-
-    second.peat(&["model", "method", "run", "answer", "execute"]).ok();
-    second.peat(&["model", "method", "run", "greeting", "execute"]).ok();
-    first.peat(&["datastore", "sync"]).ok();
-    assert_eq!(content(&first, "answer", "stdout"), "and from the second\n");
-    let versions = first.peat(&["data", "versions", "greeting", "stdout", "--json"]).ok().json();
-    assert_eq!(versions["versions"].as_array().unwrap().len(), 2, "{versions:#}");
-    assert!(first.peat(&["datastore", "sync"]).ok().stdout.contains("nothing"), "a second sync still found work");
+    two_clones_share_what_they_write(&|| scratch.machine(), &|first| first.share_through(&scratch.shared_directory()));
 }
 
 #[test]
