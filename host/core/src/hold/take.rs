@@ -127,6 +127,10 @@ async fn take_all(ports: &HoldPorts<'_>, wanted: &Wanted<'_>, held: &mut Held) -
         return Err(LocalLockError::HeldByAncestor { partition, held: structural, pid, remedy }.into());
     }
     acquire(ports, wanted, held, wait, wanted.defers_clearance).await?;
+    if held.kept().next().is_none() {
+        // Nobody can refuse what there is no lease of.
+        *held.clearance.get_mut() = Some(Ok(()));
+    }
     held.waited = wait.waited();
     Ok(())
 }
