@@ -75,7 +75,7 @@ pub(super) async fn commit(
 
 /// The same for a run whose method had begun when its clearance was refused, and whose lease was given back. A method is
 /// not run twice: the lease is taken once more, and what the method wrote is committed when nobody has committed since it
-/// read. Otherwise it stays uncommitted, for a person to decide.
+/// read. Otherwise the run fails and its results stay uncommitted: whoever looks at them must know.
 pub(super) async fn commit_later(
     ports: &RunPorts<'_>,
     opened: &Opened,
