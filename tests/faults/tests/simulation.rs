@@ -78,6 +78,6 @@ fn without_the_clearance_somebody_commits_under_the_structural_lock() {
 }
 
 #[test]
-fn without_conditions_a_commit_is_lost() {
-    is_missed(Rule::Conditions, "");
+fn without_conditions_somebody_writes_over_a_lease() {
+    is_missed(Rule::Conditions, "without a new epoch");
 }

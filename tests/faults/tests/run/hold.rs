@@ -120,8 +120,9 @@ fn whoever_holds_some_partitions_does_not_wait_for_the_lock_of_the_namespace() {
         clock.sleep(Duration::from_secs(60)).await;
         state.lock_structurally(false);
     };
-    let taking = while_held(&machine, &["a", "b"], WAIT, &interrupt, async |held| held.leases().len());
-    let (taken, ()) = clock.run(join(taking, keeper));
-    assert_eq!(taken.unwrap(), 2);
-    assert!(clock.elapsed_ms() >= 71_000, "{} ms", clock.elapsed_ms());
+    let work = async |held: &Held| (held.leases().len(), clock.elapsed_ms());
+    let (taken, ()) = clock.run(join(while_held(&machine, &["a", "b"], WAIT, &interrupt, work), keeper));
+    let (leases, at_ms) = taken.unwrap();
+    assert_eq!(leases, 2);
+    assert!(at_ms >= 71_000, "it had them after {at_ms} ms, under the lock of the namespace");
 }
