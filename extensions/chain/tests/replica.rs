@@ -153,6 +153,44 @@ fn a_partition_of_many_thousand_entries_keeps_its_head_small_and_is_told_whole()
     });
 }
 
+#[test]
+fn what_a_page_takes_of_many_partitions_is_read_at_once() {
+    const PARTITIONS: usize = 8;
+    let store = store(5);
+    let (writer, reader) = (machine(&store, 1), machine(&store, 2));
+    run(&store, async {
+        let partitions: Vec<String> = (0..PARTITIONS).map(|number| format!("{PARTITION}-{number}")).collect();
+        for partition in &partitions {
+            // More records than a head holds, fewer than a page: one segment each.
+            let append = (0..120).map(|index| new_entry(&format!("data-{index:0100}"), &[7; 5_000], "c1")).collect();
+            let request = PushRequest { partition: partition.clone(), ..push_request("c1", append, None) };
+            writer.push(&request).await.unwrap();
+        }
+        store.take_requests();
+        store.set_latency_ms(1_000);
+        let mut scoped = pull_request(None);
+        scoped.partitions = Some(partitions);
+        let began_ms = store.now_ms();
+        let page = reader.pull(&scoped).await.unwrap();
+        let requests = store.take_requests();
+        assert_eq!(page.deltas.iter().map(|delta| delta.entries.len()).sum::<usize>(), PARTITIONS * 120);
+        assert_eq!(requests.iter().filter(|request| request.contains("/_segments/")).count(), PARTITIONS);
+        // What the store is, the heads, the segments.
+        let round_trips = (store.now_ms() - began_ms).div_ceil(1_000);
+        assert!(round_trips <= 4, "{round_trips} round trips for {requests:#?}");
+    });
+}
+
+#[test]
+fn a_commit_of_many_small_entries_is_one_pack() {
+    let store = store(6);
+    run(&store, async {
+        let names = (0..1_000).map(|index| format!("data-{index:04}"));
+        write_many(&machine(&store, 1), "c1", names).await;
+        assert_eq!(store.keys("default/_packs/").len(), 1, "what leaves the head at once is not inlined first");
+    });
+}
+
 /// Entries of the partition in the figures of docs/shared-store.md.
 const LARGE_PARTITION: u64 = 100_000;
 

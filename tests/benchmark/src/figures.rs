@@ -77,7 +77,7 @@ impl Figures {
         &self.missed
     }
 
-    /// Writes everything as JSON.
+    /// Writes everything as JSON, and beside it the table as documents show it.
     pub(crate) fn write(&self, file: &Path, machine: &str, world: &World, took: Duration) {
         let document = json!({
             "machine": machine,
@@ -92,6 +92,22 @@ impl Figures {
             std::fs::create_dir_all(directory).unwrap();
         }
         std::fs::write(file, format!("{document:#}\n")).unwrap();
+        std::fs::write(file.with_extension("md"), self.markdown()).unwrap();
+    }
+
+    fn markdown(&self) -> String {
+        let mut table = "| what | target | measured | |\n|---|---|---|---|\n".to_owned();
+        for row in &self.rows {
+            table += &format!("| **{}** | | | |\n", row["row"].as_str().unwrap_or_default());
+            for figure in row["figures"].as_array().into_iter().flatten() {
+                let text = |key: &str| figure[key].as_str().unwrap_or_default().to_owned();
+                let measured = number(figure["measured"].as_f64().unwrap_or_default());
+                let verdict = figure["met"].as_bool().map_or("", |met| if met { "met" } else { "missed" });
+                let (name, target, unit) = (text("name"), text("target"), text("unit"));
+                table += &format!("| {name} | {target} | {measured} {unit} | {verdict} |\n");
+            }
+        }
+        table
     }
 }
 

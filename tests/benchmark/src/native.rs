@@ -57,8 +57,7 @@ impl Native {
 
     /// Syncs.
     pub(crate) async fn sync(&self, hydration: HydrationStrategy) -> SyncReport {
-        let request =
-            SyncRequest { hydration, partitions: None, lock_timeout: TTL, lease_ttl: TTL, timeout: None };
+        let request = SyncRequest { hydration, partitions: None, lock_timeout: TTL, lease_ttl: TTL, timeout: None };
         sync(&self.ports(), &request, &Interrupt::new()).await.unwrap()
     }
 
@@ -105,12 +104,8 @@ impl Native {
 fn request(model: Model) -> RunRequest {
     let schema = serde_json::json!({ "type": "object" });
     let method = MethodName::parse("write").unwrap();
-    let described = Method {
-        name: method.clone(),
-        summary: "writes".to_owned(),
-        arguments: schema.clone(),
-        writes: Vec::new(),
-    };
+    let described =
+        Method { name: method.clone(), summary: "writes".to_owned(), arguments: schema.clone(), writes: Vec::new() };
     RunRequest {
         model_type: ModelType {
             name: model.model_type.clone(),

@@ -43,9 +43,8 @@ impl Traffic {
     pub(crate) fn round_trips_held(&self, key: &str) -> f64 {
         let swaps: Vec<&Logged> = self.swaps(key).collect();
         let (Some(taken), Some(released)) = (swaps.first(), swaps.last()) else { return 0.0 };
-        let within = |request: &&Logged| {
-            request.received >= taken.answered && request.carried_out <= released.carried_out
-        };
+        let within =
+            |request: &&Logged| request.received >= taken.answered && request.carried_out <= released.carried_out;
         chain(self.requests.iter().filter(within)) as f64
     }
 

@@ -17,6 +17,9 @@ use crate::data_set;
 /// What is added to every request, as over a network.
 pub(crate) const LATENCY: Duration = Duration::from_millis(20);
 
+/// Time to live of leases: so long that no renewal is among what is counted.
+const LEASE_TTL: &str = "10m";
+
 /// Processes that write at the same time, each to a model of its own.
 pub(crate) const WRITERS: usize = 64;
 
@@ -73,7 +76,7 @@ impl World {
             template.write(&format!("models/{name}.yaml"), model.to_yaml().unwrap());
         }
         // Every machine is one that has used the extension before: what is compiled is compiled.
-        bucket.share(&template, &["--hydration", "lazy"]);
+        bucket.share(&template, &["--hydration", "lazy", "--lease-ttl", LEASE_TTL]);
         let world = Self { scratch, size, seed, runtime: runtime.handle().clone(), bucket, template };
         world.runtime.block_on(data_set::fill(&world));
         world.server().habits(|habits| habits.latency = LATENCY);

@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, Transaction};
 use super::Inner;
 use super::contents::unreference;
 use super::failure::Failure;
+use super::statements::Statements;
 use super::values::{digest_of, to_column};
 
 /// A content larger than this part of the cache would push out too much.
@@ -52,7 +53,7 @@ impl Inner {
         let prepared = self.prepare(content, &digest, key).map_err(explain)?;
         let sound = matches!(self.content(&digest), Ok(Some(_)));
         let evicted = self.write_pulled([&prepared], |transaction| {
-            self.insert(transaction, &prepared, !sound)?;
+            self.insert(&Statements::new(transaction), &prepared, !sound)?;
             self.write_down_uses(transaction)?;
             forget(transaction, key)?;
             let sql = "INSERT INTO cache (key, digest, size, used)

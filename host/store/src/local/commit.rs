@@ -11,6 +11,7 @@ use super::Inner;
 use super::contents::{Prepared, unreference};
 use super::failure::Failure;
 use super::receipts;
+use super::statements::Statements;
 use super::values::{from_column, to_column};
 
 impl Inner {
@@ -31,15 +32,16 @@ impl Inner {
             for reference in &changes.remove {
                 remove_version(transaction, &changes.partition, reference, &mut removed)?;
             }
+            let statements = Statements::new(transaction);
             let mut entries = Vec::with_capacity(changes.append.len());
             for (new, content) in changes.append.iter().zip(&prepared) {
-                self.insert(transaction, content, false)?;
+                self.insert(&statements, content, false)?;
                 let entry = Entry {
                     description: new.description.clone(),
                     version: next_version(transaction, &changes.partition, &new.description.name)?,
                     location: String::new(),
                 };
-                insert_entry(transaction, &changes.partition, &entry)?;
+                insert_entry(&statements, &changes.partition, &entry)?;
                 apply_cap(transaction, &changes.partition, new, &mut removed)?;
                 entries.push(entry);
             }
@@ -71,7 +73,7 @@ impl Inner {
 
 /// Writes an entry, instead of one with the same name and version.
 pub(super) fn insert_entry(
-    transaction: &Transaction<'_>,
+    statements: &Statements<'_>,
     partition: &PartitionName,
     entry: &Entry,
 ) -> Result<(), Failure> {
@@ -82,9 +84,9 @@ pub(super) fn insert_entry(
     }
     let key = (partition.as_str(), name.as_str(), version);
     let sql = "SELECT digest FROM entries WHERE partition = ?1 AND name = ?2 AND version = ?3";
-    let before = transaction.query_row(sql, key, |row| row.get::<_, Vec<u8>>(0)).optional()?;
+    let before = statements.query_row(sql, key, |row| row.get::<_, Vec<u8>>(0)).optional()?;
     if let Some(before) = before.filter(|before| before != digest.as_bytes()) {
-        unreference(transaction, &before)?;
+        unreference(statements, &before)?;
     }
     let sql = "INSERT OR REPLACE INTO entries
                (partition, name, version, digest, failed, description, location, size, missing)
@@ -93,7 +95,7 @@ pub(super) fn insert_entry(
     let size = to_column("a size of", *size)?;
     let described = (digest.as_bytes(), of_failed_run, description, &entry.location, size);
     let (digest, failed, description, location, size) = described;
-    transaction.execute(sql, (key.0, key.1, key.2, digest, failed, description, location, size))?;
+    statements.execute(sql, (key.0, key.1, key.2, digest, failed, description, location, size))?;
     Ok(())
 }
 

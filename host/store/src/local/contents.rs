@@ -6,12 +6,13 @@ use std::sync::{Arc, OnceLock};
 use peat_core::content::{self, Content, SharedContent};
 use peat_core::digest::Digest;
 use peat_core::ports::StoreError;
-use rusqlite::{Connection, OptionalExtension, Transaction};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
 use super::Inner;
 use super::content_files::ContentFiles;
 use super::failure::Failure;
 use super::spool::SpooledFile;
+use super::statements::Statements;
 use super::values::to_column;
 use crate::file_content::FileContent;
 use crate::temporary_file::TemporaryFile;
@@ -71,12 +72,12 @@ impl Inner {
     /// Stores prepared content unless it is there; with `replace` also instead of what is there.
     pub(super) fn insert(
         &self,
-        transaction: &Transaction<'_>,
+        statements: &Statements<'_>,
         prepared: &Prepared,
         replace: bool,
     ) -> Result<(), Failure> {
         let digest = prepared.digest.as_bytes();
-        let row = find(transaction, &prepared.digest)?;
+        let row = statements.query_row(FIND, [digest], Stored::of).optional()?;
         let there = match &row {
             None => false,
             Some(Stored { bytes: Some(_), .. }) => true,
@@ -99,9 +100,9 @@ impl Inner {
         };
         let sql = "INSERT INTO contents (digest, size, bytes) VALUES (?1, ?2, ?3)
                    ON CONFLICT (digest) DO UPDATE SET size = excluded.size, bytes = excluded.bytes";
-        transaction.execute(sql, (digest, prepared.size, bytes))?;
+        statements.execute(sql, (digest, prepared.size, bytes))?;
         let sql = "UPDATE entries SET missing = 0 WHERE digest = ?1 AND missing = 1";
-        transaction.execute(sql, [digest])?;
+        statements.execute(sql, [digest])?;
         Ok(())
     }
 
@@ -141,17 +142,23 @@ impl Inner {
 
     pub(super) fn keep_all(&self, contents: &[(Digest, SharedContent)]) -> Result<(), StoreError> {
         let explain = |failure| self.place.explain(failure);
-        let prepare = |(digest, content): &(Digest, SharedContent)| {
+        let are_there: Vec<bool> = self.read(|connection| {
+            let mut statement = connection.prepare(FIND)?;
+            contents.iter().map(|(digest, _)| Ok(statement.exists([digest.as_bytes()])?)).collect()
+        })?;
+        let prepare = |((digest, content), is_there): (&(Digest, SharedContent), bool)| {
             let prepared = self.prepare(content, digest, &format!("content {digest}")).map_err(explain)?;
             // What is damaged here is replaced: that is how it heals.
-            Ok((prepared, matches!(self.content(digest), Ok(Some(_)))))
+            Ok((prepared, is_there && matches!(self.content(digest), Ok(Some(_)))))
         };
-        let prepared: Vec<(Prepared, bool)> = contents.iter().map(prepare).collect::<Result<_, StoreError>>()?;
+        let prepared: Vec<(Prepared, bool)> =
+            contents.iter().zip(are_there).map(prepare).collect::<Result<_, StoreError>>()?;
         self.write_pulled(prepared.iter().map(|(prepared, _)| prepared), |transaction| {
+            let statements = Statements::new(transaction);
             for (prepared, is_sound) in &prepared {
-                self.insert(transaction, prepared, !is_sound)?;
+                self.insert(&statements, prepared, !is_sound)?;
                 // Nothing may refer to it yet, or ever.
-                unreference(transaction, prepared.digest.as_bytes())?;
+                statements.execute(UNREFERENCE, [prepared.digest.as_bytes()])?;
             }
             Ok(())
         })
@@ -180,16 +187,23 @@ struct Stored {
     bytes: Option<Vec<u8>>,
 }
 
-fn find(connection: &Connection, digest: &Digest) -> Result<Option<Stored>, Failure> {
-    let sql = "SELECT size, bytes FROM contents WHERE digest = ?1";
-    let row =
-        connection.query_row(sql, [digest.as_bytes()], |row| Ok(Stored { size: row.get(0)?, bytes: row.get(1)? }));
-    Ok(row.optional()?)
+impl Stored {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { size: row.get(0)?, bytes: row.get(1)? })
+    }
 }
+
+const FIND: &str = "SELECT size, bytes FROM contents WHERE digest = ?1";
+
+fn find(connection: &Connection, digest: &Digest) -> Result<Option<Stored>, Failure> {
+    Ok(connection.query_row(FIND, [digest.as_bytes()], Stored::of).optional()?)
+}
+
+const UNREFERENCE: &str = "INSERT OR IGNORE INTO unreferenced (digest) VALUES (?1)";
 
 /// Marks content as perhaps not referred to any more: `collect` looks.
 pub(super) fn unreference(transaction: &Transaction<'_>, digest: &[u8]) -> Result<(), Failure> {
-    transaction.execute("INSERT OR IGNORE INTO unreferenced (digest) VALUES (?1)", [digest])?;
+    transaction.execute(UNREFERENCE, [digest])?;
     Ok(())
 }
 

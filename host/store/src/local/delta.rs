@@ -13,6 +13,7 @@ use super::Inner;
 use super::commit::{insert_entry, remove_version};
 use super::contents::Prepared;
 use super::failure::Failure;
+use super::statements::Statements;
 use super::values::to_column;
 
 /// What pages of unfinished replacements have named. `target` is the version that the partition will have.
@@ -45,17 +46,18 @@ impl Inner {
         let prepared = self.prepare_pulled(delta).map_err(|failure| self.place.explain(failure))?;
         self.write_pulled(prepared.iter().flatten(), |transaction| {
             let replaces = in_replacement(transaction, delta)?;
+            let statements = Statements::new(transaction);
             for (PulledEntry { entry, .. }, content) in delta.entries.iter().zip(&prepared) {
                 if let Some(content) = content {
-                    self.insert(transaction, content, false)?;
+                    self.insert(&statements, content, false)?;
                 }
-                insert_entry(transaction, &delta.partition, entry)?;
+                insert_entry(&statements, &delta.partition, entry)?;
                 if replaces {
                     let reference = &entry.description.name;
                     let sql = "INSERT OR IGNORE INTO named VALUES (?1, ?2, ?3, ?4)";
                     let version = to_column("a version of", entry.version.0)?;
                     let row = (delta.partition.as_str(), &delta.version, reference.as_str(), version);
-                    transaction.execute(sql, row)?;
+                    statements.execute(sql, row)?;
                 }
             }
             for reference in &delta.removed {

@@ -17,6 +17,7 @@ mod pending;
 mod receipts;
 mod schema;
 mod spool;
+mod statements;
 mod values;
 
 use std::collections::BTreeSet;

@@ -11,6 +11,7 @@ use super::Inner;
 use super::commit::{insert_entry, remove_version};
 use super::delta::set_known;
 use super::failure::Failure;
+use super::statements::Statements;
 use super::values::{from_column, to_column};
 
 impl Inner {
@@ -25,8 +26,9 @@ impl Inner {
             let staged_at = to_column("a time of", now_ms)?;
             let commit = (changes.commit_id.as_str(), changes.partition.as_str(), staged_at);
             let sequence: i64 = transaction.query_row(sql, commit, |row| row.get(0))?;
+            let statements = Statements::new(transaction);
             for (position, (new, content)) in (0_i64..).zip(changes.append.iter().zip(&prepared)) {
-                self.insert(transaction, content, false)?;
+                self.insert(&statements, content, false)?;
                 insert_new(transaction, sequence, position, &changes.partition, new)?;
             }
             for (position, reference) in (0_i64..).zip(&changes.remove) {
@@ -126,8 +128,9 @@ pub(super) fn confirm(
     let Some((sequence, found)) = find(transaction, commit)? else { return Ok(()) };
     same_partition(commit, &found, partition)?;
     compare(transaction, sequence, commit, receipt)?;
+    let statements = Statements::new(transaction);
     for entry in &receipt.entries {
-        insert_entry(transaction, partition, entry)?;
+        insert_entry(&statements, partition, entry)?;
     }
     for reference in &receipt.removed {
         remove_version(transaction, partition, reference, &mut Vec::new())?;
