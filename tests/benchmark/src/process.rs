@@ -1,12 +1,16 @@
 //! Processes, watched: how long they took, and how much memory they had at most.
 
 use std::fs::File;
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// How often a process is looked at. Its peak never falls, so what happens between the last look and its end is all that can
 /// be missed.
 const LOOK: Duration = Duration::from_millis(1);
+
+/// What a process that works does comes by then.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Clock ticks of a second, as the kernel tells times to programs.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -87,6 +91,15 @@ impl Running {
         let mut text = vec![0; 8 * 1024];
         let length = self.errors.read_at(&mut text, 0).unwrap_or(0);
         String::from_utf8_lossy(&text[..length]).into_owned()
+    }
+}
+
+/// Waits until a process has made this file.
+pub(crate) fn wait_for(file: &Path) {
+    let began = Instant::now();
+    while !file.exists() {
+        assert!(began.elapsed() < PATIENCE, "{} never came", file.display());
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

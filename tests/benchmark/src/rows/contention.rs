@@ -6,7 +6,7 @@ use futures::future::join_all;
 
 use crate::figures::{Figures, Target};
 use crate::native::Native;
-use crate::process::{Running, cpu_of_ended, run, start};
+use crate::process::{Running, cpu_of_ended, run, start, wait_for};
 use crate::traffic::Traffic;
 use crate::world::{LATENCY, WRITERS, World, head, model, peat, writer};
 
@@ -66,9 +66,7 @@ pub(crate) fn one_partition(world: &World, figures: &mut Figures) {
         let mut running = Vec::new();
         for machine in &machines {
             running.push(start(peat(machine, run_queue)));
-            while running.len() == 1 && !order.exists() {
-                std::thread::sleep(LATENCY);
-            }
+            wait_for(&order);
             std::thread::sleep(JOINING);
         }
         std::fs::write(&go, "").unwrap();

@@ -1,12 +1,11 @@
 //! Holders that die.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use peat_end_to_end_tests::{Checkout, in_pid_namespace};
 
 use crate::figures::{Figures, Target};
-use crate::process::{run, start};
+use crate::process::{run, start, wait_for};
 use crate::world::{World, peat};
 
 /// Time to live of the leases here.
@@ -61,10 +60,4 @@ fn short_lived(world: &World) -> Checkout {
     checkout.write("peat.yaml", text.replace(line, &format!("{indent}leaseTtl: {}s", TTL.as_secs())));
     run(peat(&checkout, "datastore sync"));
     checkout
-}
-
-fn wait_for(file: &Path) {
-    while !file.exists() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
