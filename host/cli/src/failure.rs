@@ -165,6 +165,7 @@ pub(crate) fn of_sync(error: &SyncError) -> ExitCode {
             failures.told.first().map_or(ExitCode::DatastoreUnavailable, |failure| of_hold(&failure.error))
         }
         SyncError::TimedOut { .. } => ExitCode::DatastoreUnavailable,
+        SyncError::Interrupted { .. } => ExitCode::Interrupted,
     }
 }
 
@@ -185,6 +186,7 @@ fn of_store(error: &StoreError) -> ExitCode {
         | StoreError::ReadOnly { .. }
         | StoreError::Full { .. }
         | StoreError::Busy { .. }
+        | StoreError::Contradicted { .. }
         | StoreError::Io { .. } => ExitCode::DatastoreUnavailable,
         StoreError::Corrupt { .. } => ExitCode::Corrupt,
         StoreError::Inconsistent { .. } => ExitCode::Internal,

@@ -8,10 +8,10 @@ use crate::content::SharedContent;
 use crate::digest::Digest;
 use crate::hold::HoldError;
 use crate::hydrate::{HydratePorts, pull};
-use crate::identifiers::PartitionName;
+use crate::identifiers::{DataName, PartitionName, Version};
 use crate::ports::{
-    ContentRequest, DatastoreError, EntryFilter, ErrorKind, MissingFilter, MissingPosition, Objects, Progress,
-    ProgressUnit, PullRequest, StoredEntry, StoredState,
+    ContentRequest, DatastoreError, EntryFilter, ErrorKind, ExtensionError, MissingFilter, MissingPosition, Objects,
+    Progress, ProgressUnit, PullRequest, StoredEntry, StoredState,
 };
 use crate::transfer::{Failures, Hydrated, Lost};
 
@@ -88,12 +88,15 @@ pub(crate) async fn fetch_missing(
     }
 }
 
-/// The content of one entry. Fails when it does not come.
+/// The content of one entry. Fails, and names it, when it does not come.
 pub async fn fetch_one(ports: &HydratePorts<'_>, stored: &StoredEntry) -> Result<(), HoldError> {
     let (mut brought, mut failures) = (Hydrated::default(), Failures::default());
     fetch_these(ports, std::slice::from_ref(stored), &mut brought, &mut failures).await?;
-    match failures.told.pop() {
-        Some(failure) => Err(failure.error),
+    match failures.told.pop().map(|failure| failure.error) {
+        Some(HoldError::Datastore(error)) => {
+            Err(of_content(&stored.partition, &stored.entry.description.name, stored.entry.version, error).into())
+        }
+        Some(error) => Err(error),
         None => Ok(()),
     }
 }
@@ -248,12 +251,17 @@ impl Fetching<'_> {
     }
 
     fn note(&mut self, stored: &StoredEntry, error: DatastoreError) -> Result<(), HoldError> {
+        if matches!(error, DatastoreError::Refused { kind: ErrorKind::Corrupt, .. }) {
+            // It may be the index that is wrong: it is told whole next time.
+            self.ports.store.distrust(&stored.partition)?;
+        }
         let lost = Lost::Content { name: stored.entry.description.name.clone(), version: stored.entry.version };
         self.failures.note(&stored.partition, lost, error.into())
     }
 }
 
-fn position(stored: &StoredEntry) -> MissingPosition {
+/// Where a listing of what is missing goes on after this one.
+pub(crate) fn position(stored: &StoredEntry) -> MissingPosition {
     MissingPosition {
         partition: stored.partition.clone(),
         location: stored.entry.location.clone(),
@@ -296,6 +304,22 @@ fn chunks<T>(items: &[T], most: (usize, u64), size: impl Fn(&T) -> u64) -> impl 
         rest = others;
         (!chunk.is_empty()).then_some(chunk)
     })
+}
+
+/// Why one content did not come, with its name.
+pub(crate) fn of_content(
+    partition: &PartitionName,
+    name: &DataName,
+    version: Version,
+    error: DatastoreError,
+) -> DatastoreError {
+    let (kind, subject) = match &error {
+        DatastoreError::Refused { kind, subject, .. } => (*kind, subject.clone()),
+        DatastoreError::Extension(ExtensionError::Cancelled { .. }) => (ErrorKind::Cancelled, name.to_string()),
+        DatastoreError::Extension(_) => (ErrorKind::Unavailable { retry_after: None }, name.to_string()),
+    };
+    let message = format!("{name} version {version} of {partition} cannot be brought: {error}");
+    DatastoreError::Refused { kind, subject, message }
 }
 
 fn gone(stored: &StoredEntry) -> DatastoreError {

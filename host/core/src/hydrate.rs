@@ -2,22 +2,30 @@
 //!
 //! Scope decides cost: what is pulled and fetched here is what the caller names, never what exists.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 
 use futures::future::{Either, select};
 
-use crate::fetch::fetch_missing;
+use crate::fetch::{fetch_missing, of_content, position};
 use crate::hold::{Held, HoldError, HoldPorts};
-use crate::identifiers::PartitionName;
+use crate::identifiers::{CommitId, PartitionName};
 use crate::interrupt::Interrupt;
 use crate::ports::{
-    Datastore, DatastoreError, DeltaMode, ErrorKind, LocalStore, MissingFilter, Objects, PartitionDelta, Progress,
-    ProgressUnit, PullDepth, PullRequest, PushRequest,
+    Datastore, DatastoreError, DeltaMode, ExtensionError, LocalStore, MissingFilter, Objects, Progress, ProgressUnit,
+    PullDepth, PullRequest, PushReceipt, PushRequest, StoreError,
 };
 use crate::repository::HydrationStrategy;
 use crate::transfer::{Failures, Hydrated, Lost};
 
 pub use crate::fetch::{Pause, fetch_one, fetch_these};
+
+/// Pages in a row without news after which an extension is believed to answer for ever: a page of a listing tells of a
+/// thousand partitions, so ten million of them may be unchanged.
+const IDLE_PAGES_MAX: u32 = 10_000;
+
+/// Entries looked at in one step where content was withheld.
+const WITHHELD_PAGE: u32 = 1_000;
 
 /// What hydration needs.
 #[derive(Clone, Copy)]
@@ -59,12 +67,13 @@ pub async fn before_run(
     let work = async {
         let mut brought = Hydrated::default();
         pull(ports, request, &mut brought).await?;
-        if !ports.datastore.features().hydration {
-            return Ok(brought);
-        }
         for partition in scope {
             let mut failures = Failures::default();
-            fetch_missing(ports, Some(partition), newest_only, None, &mut brought, &mut failures).await?;
+            if ports.datastore.features().hydration {
+                fetch_missing(ports, Some(partition), newest_only, None, &mut brought, &mut failures).await?;
+            } else {
+                note_withheld(ports, partition, &mut failures)?;
+            }
             if let Some(failure) = failures.told.into_iter().next() {
                 whole(ports, partition, &leases, newest_only, &mut brought, failure.lost, failure.error).await?;
             }
@@ -103,11 +112,59 @@ async fn whole(
         return Ok(());
     }
     match (reason, lost) {
-        (HoldError::Datastore(DatastoreError::Refused { kind, subject, message }), Lost::Content { name, version }) => {
-            let message = format!("{name} version {version} of {partition} cannot be brought: {message}");
-            Err(DatastoreError::Refused { kind, subject, message }.into())
+        (HoldError::Datastore(error), Lost::Content { name, version }) => {
+            Err(of_content(partition, &name, version, error).into())
         }
         (reason, _) => Err(reason),
+    }
+}
+
+/// Content that is missing where the extension cannot bring it by itself (any more): comes with all of its partition.
+pub(crate) async fn bring_withheld(
+    ports: &HydratePorts<'_>,
+    partitions: &[PartitionName],
+    brought: &mut Hydrated,
+    failures: &mut Failures,
+) -> Result<(), HoldError> {
+    for partition in partitions {
+        if ports.store.missing_total(Some(partition))?.entries == 0 {
+            continue;
+        }
+        ports.store.distrust(partition)?;
+        let request = PullRequest {
+            partitions: Some(vec![partition.clone()]),
+            depth: PullDepth::Content,
+            ..PullRequest::default()
+        };
+        match pull(ports, request, brought).await {
+            Ok(()) => note_withheld(ports, partition, failures)?,
+            Err(error) => failures.note(partition, Lost::Index, error)?,
+        }
+    }
+    Ok(())
+}
+
+/// Notes what an extension without `hydration` did not bring with the index, and has that told whole next time, so that
+/// another try is one.
+fn note_withheld(
+    ports: &HydratePorts<'_>,
+    partition: &PartitionName,
+    failures: &mut Failures,
+) -> Result<(), HoldError> {
+    let mut filter =
+        MissingFilter { partition: Some(partition.clone()), limit: Some(WITHHELD_PAGE), ..MissingFilter::default() };
+    loop {
+        let page = ports.store.missing(&filter)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        filter.after = Some(position(last));
+        for stored in page {
+            let (name, version) = (stored.entry.description.name, stored.entry.version);
+            let reason =
+                format!("{} comes without {name} version {version}, and it has no hydration", stored.partition);
+            let error = misbehaved(ports.datastore, "pull", reason);
+            ports.store.distrust(&stored.partition)?;
+            failures.note(&stored.partition, Lost::Content { name, version }, error.into())?;
+        }
     }
 }
 
@@ -118,22 +175,48 @@ pub async fn push_pending(ports: &HydratePorts<'_>, held: &Held, partition: &Par
         let commit_id = pending.changes.commit_id.clone();
         let request = PushRequest { changes: pending.changes, lease: None, release: false, may_be_repeated: true };
         let receipt = held.push(&ports.hold, ports.datastore, request).await?;
-        ports.store.confirm(&commit_id, partition, &receipt)?;
+        confirm(ports.store, ports.datastore, &commit_id, partition, &receipt)?;
         pushed += 1;
     }
     Ok(pushed)
 }
 
+/// Takes over that a commit is in the datastore. A receipt that contradicts what is known leaves it pending.
+pub(crate) fn confirm(
+    store: &dyn LocalStore,
+    datastore: &dyn Datastore,
+    commit: &CommitId,
+    partition: &PartitionName,
+    receipt: &PushReceipt,
+) -> Result<(), HoldError> {
+    match store.confirm(commit, partition, receipt) {
+        Err(StoreError::Contradicted { reason, .. }) => {
+            // One of the two is wrong: the next pull tells the partition whole.
+            store.distrust(partition)?;
+            Err(misbehaved(datastore, "push", reason).into())
+        }
+        other => Ok(other?),
+    }
+}
+
 /// Takes over all pages of `request`. Partitions that it names are read afterwards, as far as they have news.
 pub async fn pull(ports: &HydratePorts<'_>, mut request: PullRequest, brought: &mut Hydrated) -> Result<(), HoldError> {
     let (before, mut heard) = (brought.partitions_changed, 0);
+    let (mut told, mut idle_pages) = (BTreeSet::new(), 0);
     loop {
         let page = ports.datastore.pull(&request).await?;
-        let is_only_told = |delta: &&PartitionDelta| delta.mode == DeltaMode::Changed;
-        if request.depth != PullDepth::Partitions
-            && let Some(delta) = page.deltas.iter().find(is_only_told)
-        {
-            return Err(only_told(&delta.partition).into());
+        for delta in &page.deltas {
+            if delta.mode == DeltaMode::Changed && request.depth != PullDepth::Partitions {
+                let reason = format!("{} is said to have changed instead of what has changed", delta.partition);
+                return Err(misbehaved(ports.datastore, "pull", reason).into());
+            }
+            if told.contains(&delta.partition) {
+                let reason = format!("{} comes again after its last page", delta.partition);
+                return Err(misbehaved(ports.datastore, "pull", reason).into());
+            }
+            if !delta.continues {
+                told.insert(delta.partition.clone());
+            }
         }
         ports.store.apply_all(&page.deltas)?;
         for delta in &page.deltas {
@@ -156,11 +239,19 @@ pub async fn pull(ports: &HydratePorts<'_>, mut request: PullRequest, brought: &
             unit: ProgressUnit::Items,
             objects: None::<Objects>,
         });
-        match page.cursor {
-            Some(cursor) if Some(&cursor) == request.cursor.as_ref() => return Err(stuck(&cursor).into()),
-            Some(cursor) => request.cursor = Some(cursor),
+        let has_news =
+            page.deltas.iter().any(|delta| !(delta.continues && delta.entries.is_empty() && delta.removed.is_empty()));
+        idle_pages = if has_news { 0 } else { idle_pages + 1 };
+        let reason = match &page.cursor {
             None => break,
-        }
+            Some(cursor) if Some(cursor) == request.cursor.as_ref() => "the same cursor twice".to_owned(),
+            Some(_) if idle_pages >= IDLE_PAGES_MAX => format!("{idle_pages} pages in a row without any news"),
+            Some(_) => {
+                request.cursor = page.cursor;
+                continue;
+            }
+        };
+        return Err(misbehaved(ports.datastore, "pull", reason).into());
     }
     if request.depth != PullDepth::Partitions
         && let Some(partitions) = &request.partitions
@@ -180,18 +271,7 @@ pub fn index_depth(datastore: &dyn Datastore) -> PullDepth {
     if datastore.features().hydration { PullDepth::Index } else { PullDepth::Content }
 }
 
-fn only_told(partition: &PartitionName) -> DatastoreError {
-    DatastoreError::Refused {
-        kind: ErrorKind::InvalidInput,
-        subject: partition.to_string(),
-        message: format!("the datastore extension said that {partition} has changed instead of what has changed"),
-    }
-}
-
-fn stuck(cursor: &str) -> DatastoreError {
-    DatastoreError::Refused {
-        kind: ErrorKind::InvalidInput,
-        subject: "cursor".to_owned(),
-        message: format!("the datastore extension answered the same page again (cursor {cursor:?})"),
-    }
+/// The extension broke the contract in a way that only several answers together show.
+fn misbehaved(datastore: &dyn Datastore, call: &str, reason: String) -> DatastoreError {
+    ExtensionError::Malformed { extension: datastore.name(), call: call.to_owned(), reason }.into()
 }

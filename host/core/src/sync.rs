@@ -5,6 +5,7 @@
 //! fails in the end, by name; everything else goes on.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -90,8 +91,16 @@ pub enum SyncError {
     /// It took too long.
     #[error("not done within {} s. What came is kept; run it again to go on from there", timeout.as_secs_f64())]
     TimedOut {
+        /// What was done.
+        report: SyncReport,
         /// How long it was allowed to take.
         timeout: Duration,
+    },
+    /// The operator asked to stop.
+    #[error("interrupted. What came is kept; run it again to go on from there")]
+    Interrupted {
+        /// What was done.
+        report: SyncReport,
     },
 }
 
@@ -110,21 +119,23 @@ pub async fn sync(
     interrupt: &Interrupt,
 ) -> Result<SyncReport, SyncError> {
     let hydrate = ports.hydrate();
-    let work = Box::pin(async {
-        let mut syncing = Syncing::default();
+    let mut syncing = Syncing::default();
+    let work = async {
         syncing.push(&hydrate, request, interrupt).await?;
         let bringing = syncing.bring(&hydrate, request);
-        hold::unless_interrupted(interrupt, bringing).await.unwrap_or(Err(HoldError::Interrupted))?;
-        Ok(syncing)
-    });
-    let done: Result<Syncing, HoldError> = match request.timeout {
-        None => work.await,
-        Some(timeout) => match select(work, ports.clock.sleep(timeout)).await {
-            Either::Left((done, _)) => done,
-            Either::Right(_) => return Err(SyncError::TimedOut { timeout }),
+        hold::unless_interrupted(interrupt, bringing).await.unwrap_or(Err(HoldError::Interrupted))
+    };
+    let ended = match request.timeout {
+        None => Ok(work.await),
+        Some(timeout) => match select(pin!(work), ports.clock.sleep(timeout)).await {
+            Either::Left((ended, _)) => Ok(ended),
+            Either::Right(_) => Err(timeout),
         },
     };
-    done?.report(ports)
+    match ended {
+        Ok(ended) => syncing.report(ports, ended),
+        Err(timeout) => Err(SyncError::TimedOut { report: syncing.so_far(ports)?, timeout }),
+    }
 }
 
 /// Brings everything that is not here, of some partitions or all that this machine has heard of: the second half of a lazy
@@ -136,24 +147,23 @@ pub async fn hydrate(
     interrupt: &Interrupt,
 ) -> Result<SyncReport, SyncError> {
     let hydrate = ports.hydrate();
-    let work = Box::pin(async {
-        let mut syncing = Syncing::default();
+    let mut syncing = Syncing::default();
+    let work = async {
         let unread = ports.store.unread()?;
         let wanted = |partition: &PartitionName| partitions.is_none_or(|wanted| wanted.contains(partition));
         let unread: Vec<PartitionName> = unread.into_iter().filter(wanted).collect();
         syncing.read(&hydrate, &unread, pause).await?;
-        syncing.fetch(&hydrate, partitions, pause).await?;
-        Ok(syncing)
-    });
-    let done = hold::unless_interrupted(interrupt, work).await.unwrap_or(Err(HoldError::Interrupted));
-    done?.report(ports)
+        syncing.fetch(&hydrate, partitions, pause).await
+    };
+    let ended = hold::unless_interrupted(interrupt, work).await.unwrap_or(Err(HoldError::Interrupted));
+    syncing.report(ports, ended)
 }
 
 /// Brings the index of these partitions, as far as there is news of them.
 pub async fn read(ports: &SyncPorts<'_>, partitions: &[PartitionName]) -> Result<SyncReport, SyncError> {
     let mut syncing = Syncing::default();
-    syncing.read(&ports.hydrate(), partitions, None).await?;
-    syncing.report(ports)
+    let ended = syncing.read(&ports.hydrate(), partitions, None).await;
+    syncing.report(ports, ended)
 }
 
 impl<'a> SyncPorts<'a> {
@@ -266,8 +276,12 @@ impl Syncing {
         partitions: Option<&[PartitionName]>,
         pause: Option<&dyn Pause>,
     ) -> Result<(), HoldError> {
-        if self.failures.gave_up || !ports.datastore.features().hydration {
+        if self.failures.gave_up {
             return Ok(());
+        }
+        if !ports.datastore.features().hydration {
+            let partitions = partitions.map_or_else(|| ports.store.partitions(), |named| Ok(named.to_vec()))?;
+            return hydrate::bring_withheld(ports, &partitions, &mut self.brought, &mut self.failures).await;
         }
         let scopes: Vec<Option<&PartitionName>> =
             partitions.map_or_else(|| vec![None], |partitions| partitions.iter().map(Some).collect());
@@ -284,10 +298,19 @@ impl Syncing {
         }
     }
 
-    fn report(self, ports: &SyncPorts<'_>) -> Result<SyncReport, SyncError> {
-        let unread = ports.store.unread().map_err(HoldError::Store)?.len() as u64;
-        let missing = ports.store.missing_total(None).map_err(HoldError::Store)?;
-        let report = SyncReport { commits_pushed: self.commits_pushed, brought: self.brought, unread, missing };
+    fn so_far(&self, ports: &SyncPorts<'_>) -> Result<SyncReport, HoldError> {
+        let unread = ports.store.unread()?.len() as u64;
+        let missing = ports.store.missing_total(None)?;
+        Ok(SyncReport { commits_pushed: self.commits_pushed, brought: self.brought, unread, missing })
+    }
+
+    fn report(self, ports: &SyncPorts<'_>, ended: Result<(), HoldError>) -> Result<SyncReport, SyncError> {
+        match ended {
+            Ok(()) => {}
+            Err(HoldError::Interrupted) => return Err(SyncError::Interrupted { report: self.so_far(ports)? }),
+            Err(error) => return Err(error.into()),
+        }
+        let report = self.so_far(ports)?;
         if self.failures.is_empty() {
             return Ok(report);
         }

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use async_trait::async_trait;
 use peat_core::content::SharedContent;
 use peat_core::entry::{Entry, Lifetime, Tag};
 use peat_core::identifiers::{DataName, ModelName, Version};
@@ -76,6 +77,7 @@ pub(crate) struct NotedData<'a> {
     pub(crate) refusal: StoreRefusal,
 }
 
+#[async_trait]
 impl RunData for NotedData<'_> {
     fn write(
         &self,
@@ -88,13 +90,13 @@ impl RunData for NotedData<'_> {
         self.refusal.note_data(self.data.write(name, content, content_type, lifetime, tags))
     }
 
-    fn read(
+    async fn read(
         &self,
         model: Option<&ModelName>,
         name: &DataName,
         version: Option<Version>,
     ) -> Result<(Entry, SharedContent), RunDataError> {
-        self.refusal.note_data(self.data.read(model, name, version))
+        self.refusal.note_data(self.data.read(model, name, version).await)
     }
 
     fn list(

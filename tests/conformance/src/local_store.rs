@@ -1,5 +1,7 @@
 //! What every local store must do.
 
+mod receipts;
+
 use peat_core::content;
 use peat_core::digest::Digest;
 use peat_core::entry::ChangeSet;
@@ -10,6 +12,8 @@ use peat_core::ports::{
 use crate::samples::{
     append, bytes, commit_id, delta, description, entry, name, new_entry, partition, read, receipt, reference,
 };
+
+pub use receipts::*;
 
 /// One test a check; `make` gives a `Fixture` with an empty store.
 #[macro_export]
@@ -24,6 +28,7 @@ macro_rules! local_store_suite {
             a_staged_commit_is_pending_with_its_content
             a_confirmed_commit_is_committed_and_pending_no_more
             a_receipt_about_something_else_is_refused
+            a_receipt_that_gives_a_version_twice_changes_nothing
             a_discarded_commit_is_gone
             an_extension_of_a_partition_adds_to_it
             a_replacement_removes_what_it_does_not_name
@@ -157,44 +162,6 @@ pub async fn a_staged_commit_is_pending_with_its_content(store: &impl LocalStore
     let filter = EntryFilter { partition: Some(partition("p")), ..EntryFilter::default() };
     let entries = store.entries(&filter).unwrap();
     assert_eq!(shape(&entries), [("a", 0, StoredState::Uncommitted), ("b", 0, StoredState::Uncommitted)]);
-    assert_eq!(known(store, "p"), None);
-}
-
-pub async fn a_confirmed_commit_is_committed_and_pending_no_more(store: &impl LocalStore) {
-    let changes = append(1, "p", vec![new_entry("a", b"1")]);
-    store.apply(&delta("p", DeltaMode::Extend, "v6", vec![entry("a", 6, b"old")], false)).unwrap();
-    store.stage(&changes, 1).unwrap();
-    let mut receipt = receipt(&changes, 7, "v7");
-    receipt.removed = vec![reference("a", 6)];
-    for _ in 0..2 {
-        store.confirm(&commit_id(1), &partition("p"), &receipt).unwrap();
-        assert!(store.pending(None).unwrap().is_empty());
-        let entries = all(store);
-        assert_eq!(shape(&entries), [("a", 7, StoredState::Here)]);
-        assert_eq!(entries[0].entry, receipt.entries[0]);
-        assert_eq!(known(store, "p").as_deref(), Some("v7"));
-    }
-    store.apply(&delta("p", DeltaMode::Replace, "v8", Vec::new(), false)).unwrap();
-    store.confirm(&commit_id(1), &partition("p"), &receipt).unwrap();
-    assert!(all(store).is_empty(), "confirming again brought back what is gone");
-}
-
-pub async fn a_receipt_about_something_else_is_refused(store: &impl LocalStore) {
-    let changes = append(1, "p", vec![new_entry("a", b"1")]);
-    store.stage(&changes, 1).unwrap();
-    let good = receipt(&changes, 1, "v1");
-    let mut other_content = good.clone();
-    other_content.entries[0].description.digest = Digest::of(b"2");
-    let mut too_few = good.clone();
-    too_few.entries.clear();
-    let mut no_version = good.clone();
-    no_version.entries[0].version.0 = 0;
-    for (partition_name, bad) in [("p", &other_content), ("p", &too_few), ("p", &no_version), ("q", &good)] {
-        let answer = store.confirm(&commit_id(1), &partition(partition_name), bad);
-        assert!(matches!(answer, Err(StoreError::Inconsistent { .. })), "{answer:?}");
-    }
-    assert_eq!(store.pending(None).unwrap().len(), 1);
-    assert_eq!(shape(&all(store)), [("a", 0, StoredState::Uncommitted)]);
     assert_eq!(known(store, "p"), None);
 }
 
@@ -500,6 +467,8 @@ pub async fn the_latest_version_is_not_of_a_failed_run(store: &impl LocalStore) 
     store.stage(&append(4, "p", vec![new_entry("a", b"4"), failed(new_entry("c", b"4"))]), 1).unwrap();
     let entries = store.entries(&filter).unwrap();
     assert_eq!(shape(&entries), [("a", 0, StoredState::Uncommitted), ("c", 1, StoredState::Here)]);
+    let committed = store.entries(&EntryFilter { committed_only: true, ..filter }).unwrap();
+    assert_eq!(shape(&committed), [("a", 2, StoredState::Here), ("c", 1, StoredState::Here)]);
 }
 
 pub async fn paging_shows_everything_once(store: &impl LocalStore) {

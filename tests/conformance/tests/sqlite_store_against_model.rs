@@ -115,6 +115,7 @@ fn compare(store: &dyn LocalStore, model: &dyn LocalStore, random: &SeededRandom
         partition: (random.below(2) == 0).then(|| partition(pick(random, &PARTITIONS))),
         latest_only: random.below(2) == 0,
         public_only: random.below(2) == 0,
+        committed_only: random.below(2) == 0,
         limit: (random.below(2) == 0).then(|| 1 + random.below(8) as u32),
         name_prefix: (random.below(4) == 0).then(|| "a".to_owned()),
         ..EntryFilter::default()

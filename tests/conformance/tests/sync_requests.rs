@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use peat_conformance_tests::native_chain::NativeChain;
 use peat_conformance_tests::samples::{append, new_entry};
 use peat_core::content::{SharedContent, in_memory};
-use peat_core::hold::HoldError;
 use peat_core::identifiers::{DataName, MethodName, ModelId, ModelName, ModelTypeName, PartitionName};
 use peat_core::interrupt::Interrupt;
 use peat_core::metadata::{Method, ModelType};
@@ -195,7 +194,7 @@ async fn a_lazy_clone_is_one_listing_and_the_first_run_of_a_model_a_few_requests
     let executor = ClosureExecutor::new(|_, data, _| {
         Box::pin(async move {
             let name = DataName::parse("data-00007-0").unwrap();
-            let (entry, content) = data.read(None, &name, None).unwrap();
+            let (entry, content) = data.read(None, &name, None).await.unwrap();
             assert_eq!((entry.version.0, content.size()), (1, 600));
             data.write(name, in_memory(*b"new"), "text/plain".to_owned(), None, Vec::new()).unwrap();
             Ok(MethodOutcome { summary: "read and wrote".to_owned() })
@@ -267,10 +266,11 @@ async fn an_interrupted_clone_goes_on_where_it_was() {
     let interrupt = Interrupt::new();
     *objects.interrupt_after_packs.lock().unwrap() = Some((12, interrupt.clone()));
     let error = machine.sync(HydrationStrategy::Full, &interrupt).await.unwrap_err();
-    assert!(matches!(error, SyncError::Stopped(HoldError::Interrupted)), "{error}");
+    let SyncError::Interrupted { report } = error else { panic!("{error}") };
     objects.interrupt_after_packs.lock().unwrap().take();
     let left = machine.store.missing_total(None).unwrap().entries;
     assert!((1..12_000).contains(&left), "{left} of 12,000 are left");
+    assert_eq!((report.brought.contents, report.missing.entries), (12_000 - left, left));
     objects.take();
     let report = machine.sync(HydrationStrategy::Full, &Interrupt::new()).await.unwrap();
     let requests = objects.take();

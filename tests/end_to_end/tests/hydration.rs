@@ -93,6 +93,35 @@ fn a_run_after_a_lazy_clone_brings_its_own_model_only() {
 }
 
 #[test]
+fn a_method_reads_an_older_version_of_another_model_that_is_not_here() {
+    let scratch = Scratch::new();
+    let (first, second) = lazy_clone(&scratch);
+    let count = scratch.path().join("count").display().to_string();
+    // Each version is a line longer than the one before.
+    first.shell_model("growing", &format!("echo line >> {count}; cat {count}; head -c {LARGE} /dev/zero | tr '\\0' g"));
+    second.write("models/growing.yaml", first.read("models/growing.yaml"));
+    for _ in 0..3 {
+        first.peat(&["model", "method", "run", "growing", "execute"]).ok();
+    }
+    second.install("test-misbehaving", &["--grant", "files:folder=.", "--grant", "secrets:token=PATH"]);
+    second.peat(&["model", "create", "reader", "--type", "@test/misbehaving", "--reads", "growing"]).ok();
+    let read = |version: &str| {
+        let run =
+            ["model", "method", "run", "reader", "read-foreign", "--input", "name=growing", "--input", "data=stdout"];
+        alone(&second, &[&run[..], &["--input", version]].concat())
+    };
+    let states = || {
+        let versions = alone(&second, &["data", "versions", "growing", "stdout", "--json"]).ok().json();
+        versions["versions"].as_array().unwrap().iter().map(|version| version["state"].clone()).collect::<Vec<_>>()
+    };
+    read("version=3").ok().shows(&[&format!("read version 3 of {} bytes", LARGE + 15)]);
+    assert_eq!(states(), ["here", "remote", "remote"]);
+    read("version=1").ok().shows(&[&format!("read version 1 of {} bytes", LARGE + 5)]);
+    assert_eq!(states(), ["here", "remote", "here"]);
+    read("version=4").ended_with(1).says(&["no data stdout version 4"]);
+}
+
+#[test]
 fn what_is_not_known_here_is_said_when_the_datastore_is_away() {
     let scratch = Scratch::new();
     let (_first, second) = lazy_clone(&scratch);
@@ -105,7 +134,7 @@ fn what_is_not_known_here_is_said_when_the_datastore_is_away() {
     assert_eq!(states(&document, "one").len(), 2, "what is known is listed: {document:#}");
     listed.says(&["warning", "not everything is shown"]);
     // Nothing at all is known of this one.
-    alone(&second, &["data", "list", "two"]).ended_with(3).says(&["shared"]);
+    alone(&second, &["data", "list", "two"]).ended_with(6).says(&["shared", "is gone"]);
 }
 
 #[test]

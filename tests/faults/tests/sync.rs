@@ -234,7 +234,7 @@ fn an_interrupted_sync_keeps_what_came() {
     };
     let (ports, request) = (machine.ports(), full());
     let (synced, ()) = clock.run(futures::future::join(sync(&ports, &request, &interrupt), operator));
-    assert!(matches!(synced.unwrap_err(), SyncError::Stopped(_)));
+    assert!(matches!(synced.unwrap_err(), SyncError::Interrupted { report } if report.missing.entries == 9));
     assert_eq!(machine.sync(&request).unwrap().brought.entries, 0, "the index did not come again");
 }
 
@@ -298,6 +298,18 @@ fn an_extension_without_hydration_gets_a_full_sync_whatever_is_configured() {
     let report = machine.sync(&lazy()).unwrap();
     assert_eq!((report.unread, report.brought.contents, report.missing), (0, 9, Missing::default()));
     assert_eq!(state.count("fetch"), 0);
+}
+
+#[test]
+fn a_pull_that_never_ends_is_given_up_by_name() {
+    let clock = ManualClock::default();
+    let state = three_partitions(&clock);
+    let machine = Machine::new(&clock, &state);
+    machine.sync(&full()).unwrap();
+    state.never_end();
+    let error = machine.sync(&full()).unwrap_err().to_string();
+    assert!(error.contains("memory") && error.contains("pages in a row without any news"), "{error}");
+    assert_eq!(machine.here("b").len(), 3);
 }
 
 #[test]

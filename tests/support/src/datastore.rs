@@ -24,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// One planned misfortune.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
+    /// None: the call does what it should.
+    None,
     /// The call does nothing and says that the store is not available.
     Before,
     /// The call does its work and then says that the store is not available.
@@ -45,6 +47,7 @@ struct State {
     is_structurally_locked: bool,
     calls: Vec<&'static str>,
     damaged: BTreeSet<PartitionName>,
+    never_ends: bool,
 }
 
 #[derive(Debug, Default)]
@@ -116,6 +119,11 @@ impl SharedState {
         self.lock().damaged.insert(partition.clone());
     }
 
+    /// From now on a pull has always one more page.
+    pub fn never_end(&self) {
+        self.lock().never_ends = true;
+    }
+
     /// How often `call` came so far.
     pub fn count(&self, call: &str) -> usize {
         self.lock().calls.iter().filter(|found| **found == call).count()
@@ -154,7 +162,7 @@ impl MemoryDatastore {
         let fault =
             self.faults.lock().unwrap_or_else(PoisonError::into_inner).get_mut(call).and_then(VecDeque::pop_front);
         match fault {
-            None => work.await,
+            None | Some(Fault::None) => work.await,
             Some(Fault::Before) => Err(refused(ErrorKind::Unavailable { retry_after: None }, call)),
             Some(Fault::After) => {
                 work.await?;
@@ -252,6 +260,10 @@ impl MemoryDatastore {
 
 #[async_trait]
 impl Datastore for MemoryDatastore {
+    fn name(&self) -> String {
+        "memory".to_owned()
+    }
+
     fn summary(&self) -> String {
         "memory".to_owned()
     }
@@ -292,6 +304,9 @@ impl Datastore for MemoryDatastore {
 
     async fn clearance(&self, leases: &[Lease]) -> Result<(), DatastoreError> {
         let work = async {
+            if !self.features.locks {
+                return Err(refused(ErrorKind::Unsupported, "clearance"));
+            }
             let first = leases.first().map_or("structural", |lease| lease.partition.as_str());
             if self.state.lock().is_structurally_locked { Err(refused(ErrorKind::Held, first)) } else { Ok(()) }
         };
@@ -334,6 +349,8 @@ impl Datastore for MemoryDatastore {
             for partition in &partitions {
                 page.deltas.extend(self.delta(partition, request.depth)?);
             }
+            let state = self.state.lock();
+            page.cursor = state.never_ends.then(|| state.calls.len().to_string());
             Ok(page)
         };
         self.strike("pull", work).await

@@ -209,6 +209,7 @@ fn passes(filter: &EntryFilter, stored: &StoredEntry) -> bool {
         && filter.name.as_ref().is_none_or(|wanted| wanted == name)
         && filter.name_prefix.as_ref().is_none_or(|prefix| name.as_str().starts_with(prefix))
         && filter.after.as_ref().is_none_or(|(after, last)| (partition, name) > (after, last))
+        && !(filter.committed_only && stored.state == StoredState::Uncommitted)
         && !(filter.public_only && name.is_reserved())
         && !(filter.latest_only && stored.entry.description.of_failed_run)
 }
@@ -295,6 +296,16 @@ impl LocalStore for MemoryStore {
         let same = staged == receipt.entries.iter().map(described).collect::<Vec<_>>();
         if !same || changes.partition != *partition || receipt.entries.iter().any(|entry| entry.version.0 == 0) {
             return Err(inconsistent("the receipt is not about what was committed"));
+        }
+        let contradicts = |entry: &&Entry| {
+            let key = (entry.description.name.clone(), entry.version);
+            let known = state.entries.get(partition).and_then(|entries| entries.get(&key));
+            let origin = |entry: &Entry| (entry.description.digest, entry.description.run_id.clone());
+            known.is_some_and(|known| origin(known) != origin(entry))
+        };
+        if let Some(entry) = receipt.entries.iter().find(contradicts) {
+            let reason = format!("{} version {}", entry.description.name, entry.version);
+            return Err(StoreError::Contradicted { path: "memory".to_owned(), reason });
         }
         receipt.entries.iter().for_each(|entry| state.insert(partition, entry));
         for reference in &receipt.removed {

@@ -181,6 +181,11 @@ impl Session {
             .ok_or_else(|| Failure::Internal("a shared datastore is configured and none is there".to_owned()))
     }
 
+    /// The same, until a signal asks to stop.
+    pub(crate) async fn shared_unless_interrupted(&self, interrupt: &Interrupt) -> Result<&dyn Datastore, Failure> {
+        Box::pin(unless_interrupted(interrupt, self.shared())).await.unwrap_or(Err(Failure::Interrupted))
+    }
+
     /// What an examination of the datastore found, with what only the host saw of it.
     pub(crate) fn completed(&self, mut profile: StoreProfile) -> StoreProfile {
         profile.findings.extend(

@@ -239,6 +239,9 @@ pub struct ContentRequest {
 /// A shared datastore, bound to one namespace. Renewals of one lease and its release never overlap; all other calls may.
 #[async_trait]
 pub trait Datastore: Send + Sync {
+    /// The name of the extension, for messages.
+    fn name(&self) -> String;
+
     /// What it is and where, for a person.
     fn summary(&self) -> String;
 

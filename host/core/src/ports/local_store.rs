@@ -64,6 +64,14 @@ pub enum StoreError {
         /// What does not fit.
         reason: String,
     },
+    /// A receipt of the datastore says something else than what is known of it here.
+    #[error("a receipt contradicts the local store {path}: {reason}")]
+    Contradicted {
+        /// The database.
+        path: String,
+        /// What of it.
+        reason: String,
+    },
     /// Anything else the system said.
     #[error("the local store {path}: {reason}")]
     Io {
@@ -107,6 +115,8 @@ pub struct EntryFilter {
     pub name_prefix: Option<String>,
     /// Only the newest version of each name that is not of a failed run.
     pub latest_only: bool,
+    /// Leave out what is not committed: the newest version is then the newest committed one.
+    pub committed_only: bool,
     /// Leave out the host's own items (run records and logs).
     pub public_only: bool,
     /// At most so many, after `after` (partition, name), in order of partition, name and falling version.
@@ -199,6 +209,7 @@ pub trait LocalStore: Spool + Replica {
     fn pending(&self, partition: Option<&PartitionName>) -> Result<Vec<PendingCommit>, StoreError>;
 
     /// The datastore has the commit: its entries become committed ones, in one transaction. Harmless when repeated.
+    /// `Contradicted`, and nothing is changed, when a version is another run's or has other content here.
     fn confirm(&self, commit: &CommitId, partition: &PartitionName, receipt: &PushReceipt) -> Result<(), StoreError>;
 
     /// Gives a pending commit up. Harmless when it is not there.

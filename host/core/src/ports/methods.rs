@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{ExtensionError, StoreError};
+use super::{DatastoreError, ExtensionError, StoreError};
 use crate::content::SharedContent;
 use crate::entry::{Entry, Lifetime, Tag};
 use crate::identifiers::{DataName, MethodName, ModelId, ModelName, ModelTypeName, RunId, Version};
@@ -65,6 +65,7 @@ pub enum MethodError {
 }
 
 /// The data a run writes and reads. Writes are staged; the commit after the run makes them durable.
+#[async_trait]
 pub trait RunData: Send + Sync {
     /// Stages a data item; a second write of a name replaces the first.
     fn write(
@@ -76,8 +77,9 @@ pub trait RunData: Send + Sync {
         tags: Vec<Tag>,
     ) -> Result<(), RunDataError>;
 
-    /// The newest version, or the one asked for.
-    fn read(
+    /// The newest version, or the one asked for, which is brought from the datastore when it is not on this machine.
+    /// Dropping the future gives that up.
+    async fn read(
         &self,
         model: Option<&ModelName>,
         name: &DataName,
@@ -109,6 +111,9 @@ pub enum RunDataError {
     /// The local store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It is in the datastore only, and cannot be had from there.
+    #[error(transparent)]
+    NotBrought(DatastoreError),
 }
 
 /// Where the lines of a run go. Bounded by the implementation: what exceeds the bound is counted, not kept.

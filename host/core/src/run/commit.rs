@@ -66,7 +66,12 @@ pub(super) async fn commit(
                 Err(source) if is_lost(&source) => return Err(RunError::LeaseLost { partition, commit, source }),
                 Err(source) => return Err(RunError::NotPushed { commit, source }),
             };
-            ports.store.confirm(&commit, &partition, &receipt)?;
+            if let Err(error) = hydrate::confirm(ports.store, datastore, &commit, &partition, &receipt) {
+                return Err(match error {
+                    HoldError::Datastore(source) => RunError::NotPushed { commit, source },
+                    other => other.into(),
+                });
+            }
             receipt
         }
     };

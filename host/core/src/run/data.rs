@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use async_trait::async_trait;
+
 use crate::content::{self, SharedContent};
 use crate::entry::{Description, Entry, Lifetime, NewEntry, Tag};
+use crate::hold::HoldError;
+use crate::hydrate::{self, HydratePorts};
 use crate::identifiers::{DataName, ModelName, PartitionName, RunId, Version};
-use crate::ports::{EntryFilter, LocalStore, RunData, RunDataError, StoredState};
+use crate::ports::{EntryFilter, LocalStore, RunData, RunDataError, StoredEntry};
 
+use super::RunPorts;
 use super::open::Opened;
 
 /// Most data items that one run writes.
@@ -26,6 +31,8 @@ const TAG_BYTES_MAX: usize = 256;
 /// What a run has written so far.
 pub(super) struct StagedData<'a> {
     store: &'a dyn LocalStore,
+    /// Where content comes from that is not here; none where the datastore is `local`.
+    remote: Option<HydratePorts<'a>>,
     own: PartitionName,
     reads: BTreeMap<ModelName, PartitionName>,
     staged: Mutex<BTreeMap<DataName, Staged>>,
@@ -46,11 +53,13 @@ pub(super) struct Origin<'a> {
 }
 
 impl<'a> StagedData<'a> {
-    pub(super) fn new(store: &'a dyn LocalStore, opened: &Opened) -> Self {
+    pub(super) fn new(ports: &RunPorts<'a>, opened: &Opened) -> Self {
+        let store = ports.store;
+        let remote = ports.datastore.map(|datastore| HydratePorts { store, datastore, hold: ports.hold() });
         let mut reads: BTreeMap<_, _> =
             opened.request.reads.iter().map(|model| (model.name.clone(), model.partition())).collect();
         reads.insert(opened.request.model.name.clone(), opened.partition.clone());
-        Self { store, own: opened.partition.clone(), reads, staged: Mutex::default() }
+        Self { store, remote, own: opened.partition.clone(), reads, staged: Mutex::default() }
     }
 
     /// The staged items as new entries, sorted by name. What lives only as long as the run is left out.
@@ -84,8 +93,25 @@ impl<'a> StagedData<'a> {
             ))
         })
     }
+
+    /// Before a run the newest versions come; an older one comes when it is asked for.
+    async fn bring(&self, stored: &StoredEntry) -> Result<SharedContent, RunDataError> {
+        let description = &stored.entry.description;
+        let what = || format!("{} version {} of {}", description.name, stored.entry.version, stored.partition);
+        if let Some(remote) = self.remote.filter(|remote| remote.datastore.features().hydration) {
+            hydrate::fetch_one(&remote, stored).await.map_err(|error| match error {
+                HoldError::Store(error) => error.into(),
+                HoldError::Datastore(error) => RunDataError::NotBrought(error),
+                // A fetch waits for nobody and takes no lease.
+                other => RunDataError::NotFound(format!("{}: {other}", what())),
+            })?;
+        }
+        let lost = || RunDataError::NotFound(format!("the content of {} is not on this machine", what()));
+        self.store.content(&description.digest)?.ok_or_else(lost)
+    }
 }
 
+#[async_trait]
 impl RunData for StagedData<'_> {
     fn write(
         &self,
@@ -118,7 +144,7 @@ impl RunData for StagedData<'_> {
         Ok(())
     }
 
-    fn read(
+    async fn read(
         &self,
         model: Option<&ModelName>,
         name: &DataName,
@@ -129,23 +155,23 @@ impl RunData for StagedData<'_> {
             partition: Some(partition.clone()),
             name: Some(name.clone()),
             latest_only: version.is_none(),
+            committed_only: true,
             ..EntryFilter::default()
         };
-        let entry = self
+        let stored = self
             .store
             .entries(&filter)?
             .into_iter()
-            .filter(|stored| stored.state != StoredState::Uncommitted)
-            .map(|stored| stored.entry)
-            .find(|entry| version.is_none_or(|version| entry.version == version))
-            .ok_or_else(|| RunDataError::NotFound(format!("there is no data {name} in {partition}")))?;
-        let content = self.store.content(&entry.description.digest)?.ok_or_else(|| {
-            RunDataError::NotFound(format!(
-                "the content of {name} version {} is not on this machine; `peat datastore sync` brings it",
-                entry.version
-            ))
-        })?;
-        Ok((entry, content))
+            .find(|stored| version.is_none_or(|version| stored.entry.version == version))
+            .ok_or_else(|| {
+                let version = version.map(|version| format!(" version {version}")).unwrap_or_default();
+                RunDataError::NotFound(format!("there is no data {name}{version} in {partition}"))
+            })?;
+        let content = match self.store.content(&stored.entry.description.digest)? {
+            Some(content) => content,
+            None => self.bring(&stored).await?,
+        };
+        Ok((stored.entry, content))
     }
 
     fn list(
@@ -160,6 +186,7 @@ impl RunData for StagedData<'_> {
             partition: Some(partition.clone()),
             name_prefix: Some(prefix.to_owned()),
             latest_only: true,
+            committed_only: true,
             public_only: true,
             limit: Some(limit),
             after: after.map(|name| (partition.clone(), name.clone())),

@@ -50,7 +50,7 @@ pub(super) async fn execute<'a>(
         deadline: opened.request.timeout,
         held: if ports.executor.starts_processes() { held.share(&ports.hold()) } else { None },
     };
-    let data = StagedData::new(ports.store, opened);
+    let data = StagedData::new(ports, opened);
     let log = BoundedLog::begin(ports.store)?;
     let method = async {
         let mut method = ports.executor.execute(&invocation, &data, &log);

@@ -22,6 +22,8 @@ pub(super) enum Failure {
     Corrupt(String, String),
     /// What was asked does not fit what is stored.
     Inconsistent(String),
+    /// What a datastore says does not fit what is stored.
+    Contradicted(String),
 }
 
 impl From<rusqlite::Error> for Failure {
@@ -63,6 +65,7 @@ impl Place {
             Failure::File(file, error) => self.of_file(&file, &error),
             Failure::Corrupt(subject, reason) => StoreError::Corrupt { path, subject, reason },
             Failure::Inconsistent(reason) => StoreError::Inconsistent { path, reason },
+            Failure::Contradicted(reason) => StoreError::Contradicted { path, reason },
         }
     }
 

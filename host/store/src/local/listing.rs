@@ -22,12 +22,13 @@ const COLUMN_HERE: usize = 7;
 /// at least one name, however many versions that has.
 pub(super) fn entries(connection: &Connection, filter: &EntryFilter) -> Result<Vec<StoredEntry>, Failure> {
     let (conditions, values) = conditions(filter);
+    let with_pending = !filter.committed_only;
     let sql = format!(
         "SELECT partition, name, 0, version, failed, description, location, missing = 0
          FROM entries WHERE {conditions}
          UNION ALL
          SELECT partition, name, sequence, 0, failed, description, '', 1
-         FROM pending_entries WHERE {conditions}
+         FROM pending_entries WHERE {with_pending} AND {conditions}
          ORDER BY 1, 2, 3 DESC, 4 DESC"
     );
     let mut statement = connection.prepare(&sql)?;

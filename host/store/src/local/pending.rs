@@ -130,6 +130,7 @@ pub(super) fn confirm(
     compare(transaction, sequence, commit, receipt)?;
     let statements = Statements::new(transaction);
     for entry in &receipt.entries {
+        contradict(transaction, partition, entry)?;
         insert_entry(&statements, partition, entry)?;
     }
     for reference in &receipt.removed {
@@ -159,6 +160,20 @@ fn compare(
         return Ok(());
     }
     Err(Failure::Inconsistent(format!("the receipt of commit {commit} is not about what was committed")))
+}
+
+/// A version that is known never becomes another one: whoever says so repeats a number that was given.
+fn contradict(transaction: &Transaction<'_>, partition: &PartitionName, entry: &Entry) -> Result<(), Failure> {
+    let Description { name, digest, run_id, .. } = &entry.description;
+    let sql = "SELECT description FROM entries WHERE partition = ?1 AND name = ?2 AND version = ?3";
+    let key = (partition.as_str(), name.as_str(), to_column("a version of", entry.version.0)?);
+    let known = transaction.query_row(sql, key, |row| row.get::<_, String>(0)).optional()?;
+    let Some(known) = known.map(|text| serde_json::from_str::<Description>(&text)).transpose()? else { return Ok(()) };
+    if (&known.digest, &known.run_id) == (digest, run_id) {
+        return Ok(());
+    }
+    let version = entry.version;
+    Err(Failure::Contradicted(format!("{name} version {version} of {partition} is known as of run {}", known.run_id)))
 }
 
 pub(super) fn discard(transaction: &Transaction<'_>, commit: &CommitId) -> Result<(), Failure> {

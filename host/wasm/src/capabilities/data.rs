@@ -72,7 +72,7 @@ impl DataServer {
                     let _ = reply.send(data.write(name, content, content_type, lifetime, tags));
                 }
                 Request::Read { model, name, version, reply } => {
-                    let _ = reply.send(data.read(model.as_ref(), &name, version));
+                    let _ = reply.send(data.read(model.as_ref(), &name, version).await);
                 }
                 Request::List { model, prefix, after, reply } => {
                     let _ = reply.send(data.list(model.as_ref(), &prefix, after.as_ref(), PAGE_ENTRIES_MAX));

@@ -15,6 +15,9 @@ use crate::limits::LOCATION_BYTES_MAX;
 /// Longest content type, in bytes.
 const CONTENT_TYPE_BYTES_MAX: usize = 200;
 
+/// Largest version and size: what every database can store.
+const NUMBER_MAX: u64 = i64::MAX as u64;
+
 /// Most tags of one item, and longest name or value of a tag in bytes.
 const TAGS_MAX: usize = 32;
 const TAG_BYTES_MAX: usize = 256;
@@ -62,6 +65,11 @@ pub(crate) fn entry_from_guest(entry: guest::Entry) -> Validated<Entry> {
     let at = |field: &str, rule: &dyn std::fmt::Display| Invalid(format!("{name} {field}: {rule}"));
     if entry.version == 0 {
         return Err(at("version", &"versions begin with 1"));
+    }
+    for (field, number) in [("version", entry.version), ("size", entry.size)] {
+        if number > NUMBER_MAX {
+            return Err(at(field, &format!("{number} is more than {NUMBER_MAX}")));
+        }
     }
     let description = Description {
         digest: Digest::parse(&entry.digest).map_err(|invalid| at("digest", &invalid))?,

@@ -54,7 +54,7 @@ pub(crate) fn of_store(error: &StoreError) -> Error {
         StoreError::Full { path, .. } => (ErrorKind::Exhausted, path),
         StoreError::Corrupt { path, .. } => (ErrorKind::Corrupt, path),
         StoreError::Busy { path, .. } => (ErrorKind::Unavailable(None), path),
-        StoreError::Inconsistent { path, .. } => (ErrorKind::Corrupt, path),
+        StoreError::Inconsistent { path, .. } | StoreError::Contradicted { path, .. } => (ErrorKind::Corrupt, path),
         StoreError::Io { path, .. } => (ErrorKind::Unavailable(None), path),
     };
     Error { kind, subject: path.clone(), message: error.to_string() }
@@ -67,8 +67,19 @@ pub(crate) fn of_run_data(error: &RunDataError, subject: &str) -> Error {
         RunDataError::Denied(_) => ErrorKind::Denied,
         RunDataError::Exhausted(_) => ErrorKind::Exhausted,
         RunDataError::Store(error) => return of_store(error),
+        RunDataError::NotBrought(error) => of_datastore(error),
     };
     Error { kind, subject: super::text::shown(subject), message: error.to_string() }
+}
+
+/// What a datastore said that a method reads from without knowing it.
+fn of_datastore(error: &DatastoreError) -> ErrorKind {
+    match error {
+        DatastoreError::Refused { kind: Kind::NotFound, .. } => ErrorKind::NotFound,
+        DatastoreError::Refused { kind: Kind::Denied, .. } => ErrorKind::Denied,
+        DatastoreError::Refused { kind: Kind::Corrupt, .. } => ErrorKind::Corrupt,
+        DatastoreError::Refused { .. } | DatastoreError::Extension(_) => ErrorKind::Unavailable(None),
+    }
 }
 
 /// What the system said about a file of a grant, for the guest. Paths of the host are not named.

@@ -140,6 +140,10 @@ impl ComponentDatastore {
 
 #[async_trait]
 impl Datastore for ComponentDatastore {
+    fn name(&self) -> String {
+        self.loaded.extension.to_string()
+    }
+
     fn summary(&self) -> String {
         self.summary.clone()
     }
@@ -212,7 +216,7 @@ impl Datastore for ComponentDatastore {
                 if let Some(content) = &pulled.content {
                     let description = &pulled.entry.description;
                     let subject = format!("{}/{} version {}", delta.partition, description.name, pulled.entry.version);
-                    checked(content, description.size, &description.digest, &subject).await?;
+                    checked(content, description.size, &description.digest, &subject, &self.loaded.extension).await?;
                 }
             }
         }
@@ -234,7 +238,10 @@ impl Datastore for ComponentDatastore {
         for (fetched, wanted) in self.call_fetch(wanted).await?.into_iter().zip(wanted) {
             let subject = format!("{}/{} version {}", wanted.partition, wanted.name, wanted.version);
             contents.push(match fetched {
-                Ok(content) => checked(&content, wanted.size, &wanted.digest, &subject).await.map(|()| content),
+                Ok(content) => {
+                    let extension = &self.loaded.extension;
+                    checked(&content, wanted.size, &wanted.digest, &subject, extension).await.map(|()| content)
+                }
                 Err(error) => Err(error),
             });
         }

@@ -147,6 +147,7 @@ pub fn invocation(method: &str, arguments: serde_json::Value, deadline: Duration
 #[derive(Default)]
 struct Written(Mutex<BTreeMap<DataName, SharedContent>>);
 
+#[async_trait]
 impl RunData for Written {
     fn write(
         &self,
@@ -160,7 +161,7 @@ impl RunData for Written {
         Ok(())
     }
 
-    fn read(
+    async fn read(
         &self,
         _model: Option<&ModelName>,
         name: &DataName,

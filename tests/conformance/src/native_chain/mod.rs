@@ -51,6 +51,10 @@ impl NativeChain {
 
 #[async_trait]
 impl Datastore for NativeChain {
+    fn name(&self) -> String {
+        "chain".to_owned()
+    }
+
     fn summary(&self) -> String {
         "chain, natively".to_owned()
     }

@@ -51,6 +51,10 @@ async fn answer<T>(call: Answer<peat_chain::Result<T>>) -> Outcome<T> {
 
 #[async_trait]
 impl Datastore for ProcessDatastore {
+    fn name(&self) -> String {
+        "simulated".to_owned()
+    }
+
     fn summary(&self) -> String {
         "simulated".to_owned()
     }

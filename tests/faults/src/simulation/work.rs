@@ -176,14 +176,14 @@ impl MethodExecutor for Writer {
         log.line("info", "begun");
         for name in (0..NAMES).filter(|_| scheduler.below(2) == 0) {
             let name = DataName::parse(&format!("item-{name}")).expect("a name");
-            match data.read(None, &name, None) {
+            match data.read(None, &name, None).await {
                 Ok((entry, content)) => {
                     let content = peat_core::content::digest(&*content).expect("content of a local store");
                     if content != entry.description.digest {
                         simulation.violate(format!("a method read other bytes of {name} than its entry says"));
                     }
                 }
-                Err(RunDataError::NotFound(_) | RunDataError::Store(_)) => {}
+                Err(RunDataError::NotFound(_) | RunDataError::Store(_) | RunDataError::NotBrought(_)) => {}
                 Err(error) => return Err(failed(&error)),
             }
             scheduler.sleep(scheduler.below(method_ms + 1)).await;

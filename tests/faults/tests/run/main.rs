@@ -12,9 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peat_core::content;
-use peat_core::identifiers::{DataName, MethodName, ModelId};
+use peat_core::identifiers::{DataName, MethodName, ModelId, ModelName, Version};
 use peat_core::interrupt::Interrupt;
-use peat_core::ports::{Clock, DatastoreFeatures, EntryFilter, LocalStore, MethodError, MethodOutcome, StoredState};
+use peat_core::ports::{
+    Clock, DatastoreFeatures, EntryFilter, LocalStore, MethodError, MethodOutcome, RunDataError, StoredState,
+};
 use peat_core::repository::HydrationStrategy;
 use peat_core::run::{RunError, RunRequest, RunStatus};
 use peat_core::transfer::Hydrated;
@@ -22,7 +24,7 @@ use peat_test_support::clock::ManualClock;
 use peat_test_support::datastore::{Fault, MemoryDatastore, SharedState};
 use peat_test_support::executor::ClosureExecutor;
 use serde_json::{Value, json};
-use world::{Machine, TTL, partition, request, text_of, writer};
+use world::{Machine, TTL, model, partition, request, text_of, writer};
 
 #[test]
 fn a_local_run_commits_its_data_its_record_and_its_log() {
@@ -87,14 +89,109 @@ fn a_lazy_sync_hears_of_a_partition_and_a_run_brings_its_index_and_content() {
     assert_eq!((second.data(), second.store.unread().unwrap()), (Vec::new(), vec![partition()]));
     let reader = ClosureExecutor::new(|_, data, _| {
         Box::pin(async move {
-            let (entry, content) = data.read(None, &DataName::parse("answer").unwrap(), None).unwrap();
+            let (entry, content) = data.read(None, &DataName::parse("answer").unwrap(), None).await.unwrap();
             let text = String::from_utf8(content::read_all(&*content, 100).unwrap()).unwrap();
             Ok(MethodOutcome { summary: format!("{} {text}", entry.version) })
         })
     });
-    let lazy = RunRequest { hydration: HydrationStrategy::Lazy, ..request() };
-    let report = clock.run(second.run_with(&reader, &Interrupt::new(), lazy)).unwrap();
+    let report = clock.run(second.run_with(&reader, &Interrupt::new(), lazy())).unwrap();
     assert_eq!(report.record.summary, "1 hello");
+}
+
+/// Reads `answer` of the model, or of the one that runs, in these versions, one after the other.
+fn reader_of(model: Option<&str>, versions: &[u64]) -> ClosureExecutor {
+    let (model, versions) = (model.map(|name| ModelName::parse(name).unwrap()), versions.to_vec());
+    ClosureExecutor::new(move |_, data, _| {
+        let (model, versions) = (model.clone(), versions.clone());
+        Box::pin(async move {
+            let name = DataName::parse("answer").unwrap();
+            let mut texts = Vec::new();
+            for version in versions {
+                let failed = |error: RunDataError| MethodError::Failed { message: error.to_string(), transient: false };
+                let (_, content) = data.read(model.as_ref(), &name, Some(Version(version))).await.map_err(failed)?;
+                texts.push(String::from_utf8(content::read_all(&*content, 100).unwrap()).unwrap());
+            }
+            Ok(MethodOutcome { summary: texts.join(" ") })
+        })
+    })
+}
+
+/// Two machines: the first has written versions 1 to 3 of `answer`, the second is a lazy clone.
+fn lazy_clone(clock: &ManualClock, state: &SharedState) -> Machine {
+    let (first, second) = (Machine::shared(clock, state, 1), Machine::shared(clock, state, 2));
+    for text in ["one", "two", "three"] {
+        let request = RunRequest { arguments: json!({ "text": text }), ..request() };
+        clock.run(first.run_with(&writer(clock, 1, Ok(())), &Interrupt::new(), request)).unwrap();
+    }
+    second.sync(HydrationStrategy::Lazy);
+    second
+}
+
+fn lazy() -> RunRequest {
+    RunRequest { hydration: HydrationStrategy::Lazy, ..request() }
+}
+
+#[test]
+fn an_older_version_comes_when_a_method_of_a_lazy_repository_reads_it() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let second = lazy_clone(&clock, &state);
+    let report = clock.run(second.run_with(&reader_of(None, &[3, 1, 1]), &Interrupt::new(), lazy())).unwrap();
+    assert_eq!(report.record.summary, "three one one");
+    assert_eq!(state.count("fetch"), 2, "the newest before the run, the first on demand, once");
+    let stored: Vec<_> = second.data().into_iter().map(|(_, version, stored)| (version, stored)).collect();
+    assert_eq!(stored, [(3, StoredState::Here), (2, StoredState::Remote), (1, StoredState::Here)]);
+    // What is not there is not asked for.
+    let report = clock.run(second.run_with(&reader_of(None, &[4]), &Interrupt::new(), lazy())).unwrap();
+    assert!(report.failure.unwrap().to_string().contains("no data answer version 4"));
+    assert_eq!(state.count("fetch"), 2);
+}
+
+#[test]
+fn an_older_version_of_another_model_comes_too() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let second = lazy_clone(&clock, &state);
+    let mut request = RunRequest { reads: vec![model()], ..lazy() };
+    request.model.id = ModelId::parse("ffffffffffff").unwrap();
+    request.model.name = ModelName::parse("other").unwrap();
+    let report = clock.run(second.run_with(&reader_of(Some("web"), &[2]), &Interrupt::new(), request)).unwrap();
+    assert_eq!(report.record.summary, "two");
+}
+
+#[test]
+fn what_another_model_has_not_committed_hides_nothing_that_it_has() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let machine = Machine::shared(&clock, &state, 1);
+    clock.run(machine.run(&writer(&clock, 1, Ok(())), &Interrupt::new())).unwrap();
+    machine.remote().fail("push", [Fault::Before]);
+    clock.run(machine.run(&writer(&clock, 1, Ok(())), &Interrupt::new())).unwrap_err();
+    let reader = ClosureExecutor::new(|_, data, _| {
+        Box::pin(async move {
+            let web = ModelName::parse("web").unwrap();
+            let listed = data.list(Some(&web), "", None, 10).unwrap();
+            let (entry, _) = data.read(Some(&web), &DataName::parse("answer").unwrap(), None).await.unwrap();
+            Ok(MethodOutcome { summary: format!("{} {}", listed[0].version, entry.version) })
+        })
+    });
+    let mut request = RunRequest { reads: vec![model()], ..request() };
+    request.model.id = ModelId::parse("ffffffffffff").unwrap();
+    request.model.name = ModelName::parse("other").unwrap();
+    let report = clock.run(machine.run_with(&reader, &Interrupt::new(), request)).unwrap();
+    assert_eq!(report.record.summary, "1 1");
+}
+
+#[test]
+fn a_method_is_told_which_version_cannot_be_brought() {
+    let (clock, state) = (ManualClock::default(), SharedState::default());
+    let second = lazy_clone(&clock, &state);
+    let executor = reader_of(None, &[2]);
+    second.remote().fail("fetch", [Fault::None, Fault::Before]);
+    let report = clock.run(second.run_with(&executor, &Interrupt::new(), lazy())).unwrap();
+    let failure = report.failure.unwrap().to_string();
+    assert!(failure.contains("answer version 2 of") && failure.contains("cannot be brought"), "{failure}");
+    assert!(!state.is_leased(&partition()));
+    // The next one has it.
+    let report = clock.run(second.run_with(&executor, &Interrupt::new(), lazy())).unwrap();
+    assert_eq!(report.record.summary, "two");
 }
 
 #[test]
@@ -234,8 +331,7 @@ fn content_that_is_indexed_but_gone_is_reported_by_name() {
     let report = clock.run(first.run(&executor, &Interrupt::new())).unwrap();
     second.sync(HydrationStrategy::Lazy);
     state.lose_content(&report.entries[0].entry.description.digest);
-    let lazy = RunRequest { hydration: HydrationStrategy::Lazy, ..request() };
-    let error = clock.run(second.run_with(&executor, &Interrupt::new(), lazy)).unwrap_err();
+    let error = clock.run(second.run_with(&executor, &Interrupt::new(), lazy())).unwrap_err();
     assert!(error.to_string().contains("answer version 1"), "{error}");
     assert!(!state.is_leased(&partition()), "the lease is given up after the error");
 }
@@ -265,7 +361,6 @@ fn content_that_cannot_be_fetched_comes_with_a_full_pull_of_its_partition() {
     let executor = writer(&clock, 1, Ok(()));
     clock.run(first.run(&executor, &Interrupt::new())).unwrap();
     second.remote().fail("fetch", [Fault::Before; 10]);
-    let lazy = || RunRequest { hydration: HydrationStrategy::Lazy, ..request() };
     clock.run(second.run_with(&executor, &Interrupt::new(), lazy())).unwrap();
     assert_eq!(
         second.data(),

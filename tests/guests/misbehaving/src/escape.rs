@@ -41,10 +41,19 @@ pub(crate) async fn read_secret(_: Run, arguments: Name) -> Result<String, Failu
     Ok(format!("a secret of {} bytes", value.len()))
 }
 
-/// Reads data of the model `name`, which the method did not declare.
-pub(crate) async fn read_foreign(_: Run, arguments: Name) -> Result<String, Error> {
-    let (artifact, _) = data::read(Some(&arguments.name), "private", None).await?;
-    Ok(format!("read version {}", artifact.version))
+/// What to read of which model.
+#[derive(Deserialize)]
+pub(crate) struct Foreign {
+    name: String,
+    data: Option<String>,
+    version: Option<u64>,
+}
+
+/// Reads data of the model `name`, whether the method declared it or not.
+pub(crate) async fn read_foreign(_: Run, arguments: Foreign) -> Result<String, Error> {
+    let name = arguments.data.as_deref().unwrap_or("private");
+    let (artifact, content) = data::read(Some(&arguments.name), name, arguments.version).await?;
+    Ok(format!("read version {} of {} bytes", artifact.version, content.size()))
 }
 
 /// Fails unless it got arguments: something to call with what the schema forbids.

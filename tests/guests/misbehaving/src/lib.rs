@@ -38,7 +38,19 @@ export_model! {
                 "open-folder" => escape::open_folder { summary: "Opens any folder" },
                 "read-path" => escape::read_path { summary: "Reads any path of a granted folder" },
                 "read-secret" => escape::read_secret { summary: "Reads any secret" },
-                "read-foreign" => escape::read_foreign { summary: "Reads data of another model" },
+                "read-foreign" => escape::read_foreign {
+                    summary: "Reads data of another model",
+                    arguments: {
+                        "type": "object",
+                        "properties": {
+                            "name": { "type": "string" },
+                            "data": { "type": "string" },
+                            "version": { "type": "integer", "minimum": 1 }
+                        },
+                        "required": ["name"],
+                        "additionalProperties": false
+                    },
+                },
                 "strict" => escape::strict {
                     summary: "Takes one number",
                     arguments: {

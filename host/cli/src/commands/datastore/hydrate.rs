@@ -37,7 +37,7 @@ pub(super) fn hydrate(context: &Context, arguments: &DatastoreHydrate) -> Result
     let hydrating = Hydrating::take_over(&store, &session.store)?;
     HydrationNote::default().keep(&session.store)?;
     let hydrated = run_async(async |interrupt| {
-        let ports = session.sync_ports(session.shared().await?);
+        let ports = session.sync_ports(session.shared_unless_interrupted(&interrupt).await?);
         Ok(Box::pin(hydrate_all(&ports, scope.as_deref(), None, &interrupt)).await)
     })?;
     drop((hydrating, session));
@@ -91,6 +91,7 @@ fn note(session: &Session, ended: &Result<Option<SyncReport>, Failure>) -> Resul
         Err(Failure::Interrupted) => None,
         Err(Failure::Sync(error)) => match &**error {
             SyncError::Incomplete { failures, .. } => Some(failures.to_string()),
+            SyncError::Interrupted { .. } => None,
             other => Some(other.to_string()),
         },
         Err(failure) => Some(failure.to_string()),

@@ -29,7 +29,7 @@ pub(super) fn sync(context: &Context, arguments: &DatastoreSync) -> Result<Answe
         timeout: arguments.timeout,
     };
     let synced = run_async(async |interrupt| {
-        let datastore = session.shared().await?;
+        let datastore = session.shared_unless_interrupted(&interrupt).await?;
         Ok(Box::pin(sync_all(&session.sync_ports(datastore), &request, &interrupt)).await)
     })?;
     session.close(context);
@@ -62,11 +62,18 @@ pub(super) fn answer(synced: Result<SyncReport, SyncError>) -> Result<Answer, Fa
         }
         Err(error) => error,
     };
-    let SyncError::Incomplete { report, failures } = &error else { return Err(error.into()) };
+    let (report, failures) = match &error {
+        SyncError::Incomplete { report, failures } => (report, Some(failures)),
+        SyncError::TimedOut { report, .. } | SyncError::Interrupted { report } => (report, None),
+        SyncError::Stopped(_) => return Err(error.into()),
+    };
     page.line(sentence(report));
     let (code, message) = (of_sync(&error), error.to_string());
-    let failed: Vec<Value> = failures.told.iter().map(failure_json).collect();
-    let mut json = json!({ "sync": report_json(report), "failures": failed, "failuresCount": failures.count });
+    let mut json = json!({ "sync": report_json(report) });
+    if let Some(failures) = failures {
+        json["failures"] = failures.told.iter().map(failure_json).collect();
+        json["failuresCount"] = failures.count.into();
+    }
     json["error"] = error_json(code, &message)["error"].take();
     Ok(Answer::new(json, page).failing(code, message))
 }

@@ -38,6 +38,7 @@ struct Recorded {
     lines: Mutex<Vec<String>>,
 }
 
+#[async_trait::async_trait]
 impl RunData for Recorded {
     fn write(
         &self,
@@ -50,7 +51,7 @@ impl RunData for Recorded {
         self.data.lock().unwrap().push((name.to_string(), read_all(&*content, 1 << 20).unwrap()));
         Ok(())
     }
-    fn read(
+    async fn read(
         &self,
         _model: Option<&ModelName>,
         name: &DataName,
