@@ -25,7 +25,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(180);
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long all of its tests may take together.
-const TESTS_TIMEOUT: Duration = Duration::from_secs(600);
+const TESTS_TIMEOUT: Duration = Duration::from_secs(1200);
 
 /// Lines of the log that are shown when it does not start.
 const SHOWN_LINES: usize = 3;
