@@ -3,11 +3,8 @@
 //! An engine is made on first use, with one thread that moves the epoch on. Artifacts are kept per engine key: another
 //! wasmtime, another configuration or another processor has another key.
 
-use std::fmt::Write as _;
-use std::hash::{Hash, Hasher};
 use std::thread;
 
-use peat_core::digest::{Digest, Hasher as Sha256};
 use wasmtime::{Config, Engine, EngineWeak};
 
 use crate::limits::{EPOCH_TICK, FIBRE_STACK_BYTES, GUEST_STACK_BYTES};
@@ -47,17 +44,30 @@ fn configuration() -> Config {
         .epoch_interruption(true)
         .max_wasm_stack(GUEST_STACK_BYTES)
         .async_stack_size(FIBRE_STACK_BYTES)
-        // The same bytes on every machine, whatever its processor does with NaN.
-        .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         // No names in traps: guests are stripped, and artifacts are a third smaller without.
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false);
+    // The same bytes on every machine, whatever its processor does with NaN.
+    #[cfg(feature = "compiler")]
+    config.cranelift_nan_canonicalization(true);
     config
 }
 
+/// Without a compiler nothing is kept: native code comes with its own description, which Wasmtime compares with the engine.
+#[cfg(not(feature = "compiler"))]
+fn key(_: &Engine) -> String {
+    "no compiler".to_owned()
+}
+
 /// SHA-256 over everything that decides whether native code fits this engine.
+#[cfg(feature = "compiler")]
 fn key(engine: &Engine) -> String {
+    use std::fmt::Write as _;
+    use std::hash::{Hash, Hasher};
+
+    use peat_core::digest::{Digest, Hasher as Sha256};
+
     struct Collect(Sha256);
     impl Hasher for Collect {
         fn write(&mut self, bytes: &[u8]) {

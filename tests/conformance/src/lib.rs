@@ -13,7 +13,6 @@ pub mod local_store;
 pub mod native_chain;
 pub mod object_store;
 pub mod samples;
-pub mod scarce_disk;
 pub mod worker;
 
 /// A subject and the directory it lives in, which goes with it.

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use peat_conformance_tests::samples::{bytes, read};
-use peat_conformance_tests::scarce_disk::ScarceDisk;
 use peat_core::content;
 use peat_core::ports::{Condition, Lookup, ObjectError, ObjectStore, Range};
 use peat_store::DirectoryObjects;
+use peat_test_support::scarce_disk::ScarceDisk;
 
 async fn put(store: &DirectoryObjects, key: &str, bytes: &[u8]) -> Result<String, ObjectError> {
     store.put(key, content::in_memory(bytes), Condition::Always).await

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use peat_conformance_tests::samples::{append, bytes, delta, entry, new_entry, partition, read};
-use peat_conformance_tests::scarce_disk::ScarceDisk;
 use peat_core::content;
 use peat_core::digest::Digest;
 use peat_core::ports::{DeltaMode, EntryFilter, LocalStore, Replica, Spool, StoreError};
 use peat_store::{SqliteStore, StoreSettings};
+use peat_test_support::scarce_disk::ScarceDisk;
 
 fn open(path: &Path) -> Result<SqliteStore, StoreError> {
     let settings = StoreSettings { busy_timeout: Duration::from_millis(300), ..StoreSettings::default() };

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something it counts on is not so")]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use peat_end_to_end_tests::{Checkout, Scratch, in_mount_namespace};
+use peat_end_to_end_tests::{Checkout, Outcome, Scratch, in_mount_namespace};
 
 const RUN: [&str; 5] = ["model", "method", "run", "empty", "nothing"];
 
@@ -21,14 +21,31 @@ fn repository(scratch: &Scratch) -> Checkout {
 
 /// The one native code in the cache.
 fn native_code(repository: &Checkout) -> PathBuf {
-    let cache = repository.machine().directory("cache").join("v1");
-    let engines: Vec<PathBuf> = fs::read_dir(cache).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let files = engines.iter().flat_map(|engine| fs::read_dir(engine).unwrap());
-    let mut native =
-        files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|is| is == "cwasm"));
-    let first = native.next().expect("something was compiled");
-    assert_eq!(native.next(), None);
-    first
+    let mut native = kept(&repository.machine().directory("cache"), "cwasm");
+    assert_eq!(native.len(), 1, "{native:?}");
+    native.remove(0)
+}
+
+/// Everything in a cache whose name ends so: below the version, the engine and the key.
+fn kept(cache: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut directories = vec![cache.join("v1")];
+    for _ in 0..2 {
+        directories = directories.iter().flat_map(|directory| inside(directory)).collect();
+    }
+    let entries = directories.iter().flat_map(|directory| inside(directory));
+    entries.filter(|path| path.extension().is_some_and(|is| is == ending)).collect()
+}
+
+fn inside(directory: &Path) -> Vec<PathBuf> {
+    fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Whether a run compiled anything: it says so in its trace.
+#[track_caller]
+fn compiles(repository: &Checkout, arguments: &[&str]) -> bool {
+    let output = repository.command(arguments).env("PEAT_LOG", "peat_wasm=debug").output().unwrap();
+    let outcome = Outcome::of(arguments.join(" "), output).ok();
+    outcome.stderr.contains("compiling")
 }
 
 #[test]
@@ -96,7 +113,7 @@ fn the_cache_keeps_its_bound_and_a_wrong_one_is_refused_by_name() {
     let bounded = |arguments: &[&str], size: &str| {
         let mut command = repository.command(arguments);
         let output = command.env("PEAT_CACHE_SIZE", size).output().unwrap();
-        peat_end_to_end_tests::Outcome::of(arguments.join(" "), output)
+        Outcome::of(arguments.join(" "), output)
     };
     bounded(&RUN, "1 kB").ok();
     let status = bounded(&["cache", "status", "--json"], "1 kB").ok().json();
@@ -121,4 +138,81 @@ fn a_cache_without_room_costs_time_and_no_error() {
     };
     assert_eq!(outcome.stdout.matches("exit 0").count(), 2, "{outcome}");
     assert!(!outcome.stdout.contains("usable"), "{outcome}");
+}
+
+#[test]
+fn two_homes_that_share_one_cache_compile_once_each_and_never_again() {
+    let scratch = Scratch::new();
+    let cache = scratch.path().join("shared-cache");
+    let shared = vec![("PEAT_CACHE_DIR".to_owned(), cache.display().to_string())];
+    let homes = [(); 2].map(|()| {
+        let repository = scratch.machine().with_variables(&shared).repository("r");
+        repository.install("test-empty", &[]);
+        repository.peat(&["model", "create", "empty", "--type", "@test/empty"]).ok();
+        repository
+    });
+    homes[0].peat(&["cache", "clear"]).ok();
+    for round in 0..3 {
+        for (number, home) in homes.iter().enumerate() {
+            assert_eq!(compiles(home, &RUN), round == 0, "home {number} in round {round}");
+        }
+    }
+    assert_eq!(kept(&cache, "cwasm").len(), 2);
+
+    // Each sees both, and knows its own.
+    for home in &homes {
+        let status = home.peat(&["cache", "status", "--json"]).ok().json();
+        let artifacts = status["cache"]["artifacts"].as_array().unwrap();
+        let mut states: Vec<_> = artifacts.iter().map(|artifact| artifact["state"].as_str().unwrap()).collect();
+        states.sort_unstable();
+        assert_eq!(states, ["other-key", "usable"], "{status}");
+        let own = artifacts.iter().find(|artifact| artifact["state"] == "usable").unwrap();
+        assert_eq!(own["key"], status["cache"]["key"]);
+        home.peat(&["cache", "verify"]).ok().shows(&["1 compiled extensions are", "1 are vouched for by another key"]);
+    }
+    // What one home finds damaged is none of the other's business, whose own is good.
+    let key = homes[0].peat(&["cache", "status", "--json"]).ok().json()["cache"]["key"].clone();
+    let own = kept(&cache, "cwasm").into_iter().find(|path| path.to_string_lossy().contains(key.as_str().unwrap()));
+    fs::write(own.unwrap(), b"damaged").unwrap();
+    homes[1].peat(&["cache", "verify"]).ok();
+    homes[0].peat(&["cache", "verify"]).ended_with(8);
+    assert!(compiles(&homes[0], &RUN));
+    assert!(!compiles(&homes[1], &RUN));
+    homes[1].peat(&["cache", "clear"]).ok();
+    assert!(kept(&cache, "cwasm").is_empty());
+}
+
+#[test]
+fn a_fresh_home_with_the_key_of_another_compiles_nothing_again() {
+    let scratch = Scratch::new();
+    let cache = scratch.path().join("shared-cache");
+    let shared = vec![("PEAT_CACHE_DIR".to_owned(), cache.display().to_string())];
+    let first = scratch.machine().with_variables(&shared).repository("r");
+    first.install("test-empty", &[]);
+    first.peat(&["model", "create", "empty", "--type", "@test/empty"]).ok();
+    first.peat(&RUN).ok();
+    let machine = scratch.machine().with_variables(&shared);
+    let fresh = machine.clone_of(&first, "r");
+    // As in the operator's guide.
+    fs::copy(first.machine().home().join("artifact-key"), machine.home().join("artifact-key")).unwrap();
+    assert!(!compiles(&fresh, &RUN));
+    let other = scratch.machine().with_variables(&shared).clone_of(&first, "r");
+    assert!(compiles(&other, &RUN), "without the key it is compiled");
+}
+
+#[test]
+fn runs_in_this_process_make_no_bundle() {
+    let scratch = Scratch::new();
+    let repository = repository(&scratch);
+    let shared = scratch.shared_directory();
+    repository.share_through(&shared);
+    for _ in 0..2 {
+        repository.peat(&RUN).ok();
+        repository.peat(&["datastore", "sync"]).ok();
+    }
+    assert!(kept(&repository.machine().directory("cache"), "bundle").is_empty());
+    let status = repository.peat(&["cache", "status", "--json"]).ok().json();
+    let artifacts = status["cache"]["artifacts"].as_array().unwrap();
+    assert_eq!(artifacts.len(), 2, "{status}");
+    assert!(artifacts.iter().all(|artifact| artifact["bundle"] == false), "{status}");
 }

@@ -11,16 +11,8 @@ use peat_end_to_end_tests::{Checkout, Scratch};
 use rustix::fs::inotify;
 use rustix::io::Errno;
 
-/// The commands that list.
-const LISTINGS: [&[&str]; 7] = [
-    &["extension", "list"],
-    &["extension", "inspect", "@examples/text"],
-    &["model", "type", "search"],
-    &["model", "type", "describe", "@examples/text"],
-    &["model", "list"],
-    &["model", "get", "text"],
-    &["data", "list"],
-];
+/// A run that loads code.
+const RUN: [&str; 7] = ["model", "method", "run", "text", "profile", "--input", "path=a.txt"];
 
 fn repository(scratch: &Scratch) -> Checkout {
     let repository = scratch.machine().repository("r");
@@ -31,28 +23,142 @@ fn repository(scratch: &Scratch) -> Checkout {
     repository
 }
 
+/// Every command that runs no method and asks no datastore, for a repository in which [`RUN`] has been.
+fn commands_without_code(repository: &Checkout) -> Vec<Vec<String>> {
+    let answer = |arguments: &[&str]| repository.peat(arguments).ok().json();
+    let run = answer(&["run", "list", "--json"])["runs"][0]["id"].as_str().unwrap().to_owned();
+    let data = answer(&["data", "list", "--json"])["data"][0]["name"].as_str().unwrap().to_owned();
+    let commands: [&[&str]; 27] = [
+        &["extension", "list"],
+        &["extension", "inspect", "@examples/text"],
+        &["model", "type", "search"],
+        &["model", "type", "search", "text"],
+        &["model", "type", "describe", "@examples/text"],
+        &["model", "type", "describe", "command/shell"],
+        &["model", "list"],
+        &["model", "get", "text"],
+        &["model", "validate"],
+        &["model", "validate", "text"],
+        &["model", "create", "another", "--type", "@examples/text"],
+        &["model", "delete", "another"],
+        &["data", "list"],
+        &["data", "list", "text"],
+        &["data", "versions", "text", &data],
+        &["data", "get", "text", &data],
+        &["run", "list"],
+        &["run", "show", &run],
+        &["run", "logs", &run],
+        &["datastore", "status"],
+        &["datastore", "lock", "status", "--help"],
+        &["cache", "status"],
+        &["cache", "status", "--json"],
+        &["completions", "bash"],
+        &["version"],
+        &["--help"],
+        &["model", "method", "run", "--help"],
+    ];
+    commands.map(|words| words.iter().map(|word| (*word).to_owned()).collect()).to_vec()
+}
+
 #[test]
-fn listings_read_no_component_and_running_notices_a_wrong_one() {
+fn commands_that_run_no_method_open_no_component_and_no_compiled_code() {
     let scratch = Scratch::new();
     let repository = repository(&scratch);
-    let shown: Vec<String> = LISTINGS.iter().map(|listing| repository.peat(listing).ok().stdout).collect();
-    // The length stays, so that only reading can notice.
-    let components = components(&repository);
-    assert_eq!(components.len(), 2);
-    for component in &components {
-        let zeros = vec![0; fs::read(component).unwrap().len()];
-        fs::remove_file(component).unwrap();
+    // From here on there is compiled code, too.
+    repository.peat(&RUN).ok();
+    open_no_code(&scratch, &repository);
+}
+
+#[test]
+fn nor_do_they_with_a_shared_datastore_when_everything_is_here() {
+    let scratch = Scratch::new();
+    let repository = repository(&scratch);
+    repository.share_through(&scratch.shared_directory());
+    repository.peat(&RUN).ok();
+    open_no_code(&scratch, &repository);
+}
+
+fn open_no_code(scratch: &Scratch, repository: &Checkout) {
+    let commands = commands_without_code(repository);
+    let opened = Opened::below(scratch.path());
+    for command in commands {
+        repository.peat(&command).ok();
+        let all = opened.since_last();
+        let is_of_a_repository =
+            !["--help", "completions", "version"].iter().any(|word| command.contains(&(*word).to_owned()));
+        if is_of_a_repository {
+            assert!(all.iter().any(|name| name == "peat.yaml"), "{command:?}: the watch sees nothing: {all:?}");
+        }
+        assert!(!all.iter().any(|name| is_code(name)), "{command:?} opened {all:?}");
+    }
+    repository.peat(&RUN).ok();
+    let all = opened.since_last();
+    assert!(all.iter().any(|name| is_code(name)), "a run loads code, and the watch does not see it: {all:?}");
+}
+
+#[test]
+fn a_component_whose_file_was_changed_is_read_again_and_no_other_is() {
+    let scratch = Scratch::new();
+    let repository = repository(&scratch);
+    let (text, empty) = (component_of(&repository, "@examples/text"), component_of(&repository, "@test/empty"));
+    let names = [&text, &empty].map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
+    let before = repository.peat(&["extension", "list"]).ok().stdout;
+    let good = fs::read(&text).unwrap();
+    let opened = Opened::below(scratch.path());
+    let list_opens = || {
+        assert_eq!(repository.peat(&["extension", "list"]).ok().stdout, before);
+        let mut code: Vec<String> = opened.since_last().into_iter().filter(|name| is_code(name)).collect();
+        code.dedup();
+        code
+    };
+    assert_eq!(list_opens(), [""; 0]);
+
+    // The same bytes: it is looked at once and known again.
+    fs::write(&text, &good).unwrap();
+    opened.since_last();
+    assert_eq!(list_opens(), [&*names[0]]);
+    assert_eq!(list_opens(), [""; 0]);
+
+    // Other bytes of the same length: it is installed again from the repository.
+    fs::write(&text, vec![0; good.len()]).unwrap();
+    opened.since_last();
+    let code = list_opens();
+    assert!(code.contains(&"example-text.wasm".to_owned()) && !code.contains(&names[1]), "{code:?}");
+    assert_eq!(fs::read(&text).unwrap(), good);
+    opened.since_last();
+    assert_eq!(list_opens(), [""; 0]);
+
+    // Gone: the same.
+    fs::remove_file(&text).unwrap();
+    let code = list_opens();
+    assert!(code.contains(&"example-text.wasm".to_owned()) && !code.contains(&names[1]), "{code:?}");
+    assert_eq!(list_opens(), [""; 0]);
+
+    // Another one comes and goes: nobody looks at those that were there.
+    repository.install("example-lockfile", &["--grant", "files:project=source"]);
+    let code = opened.since_last();
+    assert!(code.contains(&"example-lockfile.wasm".to_owned()), "{code:?}");
+    assert!(!code.iter().any(|name| names.contains(name)), "{code:?}");
+    repository.peat(&["extension", "remove", "@examples/lockfile"]).ok();
+    assert!(!opened.since_last().iter().any(|name| names.contains(name)));
+    assert_eq!(list_opens(), [""; 0]);
+}
+
+#[test]
+fn an_extension_whose_component_was_changed_is_named_by_listings_and_not_run() {
+    let scratch = Scratch::new();
+    let repository = repository(&scratch);
+    for component in components(&repository) {
+        // The length stays.
+        let zeros = vec![0; fs::read(&component).unwrap().len()];
         fs::write(component, zeros).unwrap();
     }
     fs::remove_dir_all(repository.path().join("extensions")).unwrap();
-    for (listing, before) in LISTINGS.iter().zip(shown) {
-        assert_eq!(repository.peat(listing).ok().stdout, before, "{listing:?}");
-    }
-    let cache = repository.machine().directory("cache");
-    fs::remove_dir_all(cache).unwrap();
-    let run = ["model", "method", "run", "text", "profile", "--input", "path=a.txt"];
-    let outcome = repository.peat(&run).says(&["@examples/text"]);
-    assert!(matches!(outcome.code, Some(2 | 3 | 8)), "{outcome}");
+    let listed = repository.peat(&["extension", "list"]).ok();
+    assert_eq!(listed.stdout.matches("not usable").count(), 2, "{listed}");
+    repository.peat(&["model", "list"]).ok();
+    repository.peat(&["model", "type", "search"]).ok().shows(&["command/shell"]);
+    repository.peat(&RUN).ended_with(3).says(&["@examples/text", "extension add"]);
 }
 
 #[test]
@@ -65,32 +171,7 @@ fn listings_name_an_extension_whose_component_is_gone() {
     fs::remove_dir_all(repository.path().join("extensions")).unwrap();
     assert!(repository.peat(&["extension", "list"]).ok().stdout.contains("@examples/text"));
     repository.peat(&["model", "list"]).ok();
-    let run = ["model", "method", "run", "text", "profile", "--input", "path=a.txt"];
-    repository.peat(&run).ended_with(3).says(&["@examples/text", "extension add"]);
-}
-
-#[test]
-fn listings_open_no_component_and_no_compiled_code() {
-    let scratch = Scratch::new();
-    let repository = repository(&scratch);
-    let run = ["model", "method", "run", "text", "profile", "--input", "path=a.txt"];
-    // From here on there is compiled code, too.
-    repository.peat(&run).ok();
-    let opened = Opened::below(scratch.path());
-    for listing in LISTINGS {
-        repository.peat(listing).ok();
-        let all = opened.since_last();
-        assert!(all.iter().any(|name| name == "peat.yaml"), "{listing:?}: the watch sees nothing: {all:?}");
-        assert!(!all.iter().any(|name| is_code(name)), "{listing:?} opened {all:?}");
-    }
-    for helping in [&["--help"][..], &["completions", "bash"], &["version"], &["cache", "status"]] {
-        repository.peat(helping).ok();
-        let all = opened.since_last();
-        assert!(!all.iter().any(|name| is_code(name)), "{helping:?} opened {all:?}");
-    }
-    repository.peat(&run).ok();
-    let all = opened.since_last();
-    assert!(all.iter().any(|name| is_code(name)), "a run loads code, and the watch does not see it: {all:?}");
+    repository.peat(&RUN).ended_with(3).says(&["@examples/text", "extension add"]);
 }
 
 fn is_code(name: &str) -> bool {
@@ -137,13 +218,20 @@ fn a_fresh_checkout_installs_what_the_lock_file_names_from_the_repository_itself
     let scratch = Scratch::new();
     let repository = repository(&scratch);
     let clone = scratch.machine().clone_of(&repository, "r");
-    clone.peat(&["model", "method", "run", "text", "profile", "--input", "path=a.txt"]).ok();
+    clone.peat(&RUN).ok();
     // And refuses a file that is not what was locked.
     let other = scratch.machine().clone_of(&repository, "r");
     other.write("extensions/example-text.wasm", fs::read(other.path().join("extensions/test-empty.wasm")).unwrap());
-    let outcome = other.peat(&["model", "method", "run", "text", "profile", "--input", "path=a.txt"]);
+    let outcome = other.peat(&RUN);
     assert!(outcome.code != Some(0), "{outcome}");
     outcome.says(&["@examples/text"]);
+}
+
+/// The installed component of one extension.
+fn component_of(checkout: &Checkout, extension: &str) -> PathBuf {
+    let listed = checkout.peat(&["extension", "list", "--json"]).ok().json();
+    let listed = listed["extensions"].as_array().unwrap().iter().find(|listed| listed["name"] == extension);
+    checkout.machine().home().join("extensions").join(format!("{}.wasm", listed.unwrap()["sha256"].as_str().unwrap()))
 }
 
 /// The installed components of the checkout's machine.

@@ -13,7 +13,7 @@ use peat_core::ports::ExtensionError;
 use peat_core::repository::{LockFile, LockedExtension};
 
 use super::components::{COMPONENT_BYTES_MAX, Components};
-use super::extension_index::ExtensionIndex;
+use super::extension_index::{ExtensionIndex, FileStamp};
 use super::file_access::{read_bounded, write_new};
 use super::nearest::nearest;
 use super::{Home, Repository};
@@ -77,7 +77,7 @@ impl Extensions {
     pub(crate) fn install(&mut self, bytes: &[u8], metadata: &Arc<Metadata>) -> Result<Digest, Failure> {
         let digest = Digest::of(bytes);
         self.store(&digest, bytes)?;
-        self.index.insert(digest, Arc::clone(metadata));
+        self.note(digest, metadata);
         Ok(digest)
     }
 
@@ -87,6 +87,13 @@ impl Extensions {
         self.save();
     }
 
+    /// Notes the metadata of a component that was just read and is installed.
+    fn note(&mut self, digest: Digest, metadata: &Arc<Metadata>) {
+        if let Some(file) = FileStamp::of(&self.home.component(&digest)) {
+            self.index.insert(digest, file, Arc::clone(metadata));
+        }
+    }
+
     fn save(&mut self) {
         let lock = &self.lock;
         self.index.save(|digest| lock.extensions.iter().any(|locked| locked.digest == *digest));
@@ -94,11 +101,11 @@ impl Extensions {
 
     fn resolve(&mut self, locked: LockedExtension) -> Result<Installed, Failure> {
         let path = self.home.component(&locked.digest);
-        let is_there = path.metadata().is_ok_and(|file| file.is_file() && file.len() == locked.size);
-        if is_there && let Some(metadata) = self.index.get(&locked.digest) {
+        let file = FileStamp::of(&path).filter(|file| file.bytes == locked.size);
+        if let Some(metadata) = file.and_then(|file| self.index.get(&locked.digest, &file)) {
             return Ok(Installed { metadata, locked, path });
         }
-        let bytes = if is_there { self.installed_bytes(&locked, &path)? } else { None };
+        let bytes = if file.is_some() { self.installed_bytes(&locked, &path)? } else { None };
         let bytes = match bytes {
             Some(bytes) => bytes,
             None => self.install_from_source(&locked, &path)?,
@@ -110,7 +117,7 @@ impl Extensions {
                 locked.name, metadata.name
             )));
         }
-        self.index.insert(locked.digest, Arc::clone(&metadata));
+        self.note(locked.digest, &metadata);
         Ok(Installed { locked, metadata, path })
     }
 

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::inventory::{self, KeptArtifact, RejectedArtifact};
+use super::inventory::{self, Freed, KeptArtifact, RejectedArtifact};
+use super::key_file;
 use crate::engine::SharedEngine;
 use crate::host::HostOptions;
 
@@ -25,15 +26,22 @@ impl ArtifactCache {
         inventory::list(&self.directory)
     }
 
-    /// Removes everything. Processes that run one of the artifacts go on with it. Answers how many bytes came free.
-    pub fn clear(&self) -> io::Result<u64> {
+    /// Removes everything, whatever engine it is for and whichever key vouches for it. Processes that run one of the
+    /// artifacts go on with it. What somebody makes, or uses outside of this process, stays.
+    pub fn clear(&self) -> io::Result<Freed> {
         inventory::remove(&self.directory, &self.artifacts()?)
     }
 
-    /// Checks every artifact and sets aside what is not what was made here. What is set aside is made again when it is
-    /// needed.
+    /// Checks everything that this user's key vouches for and sets aside what is not what was made here. What is set aside
+    /// is made again when it is needed.
     pub fn verify(&self) -> io::Result<Vec<RejectedArtifact>> {
         inventory::verify(&self.directory, &self.key_file)
+    }
+
+    /// The fingerprint of this user's key: what is kept under another is vouched for by another `PEAT_HOME`, or by a key that
+    /// is gone. None while there is no key.
+    pub fn current_key(&self) -> Option<String> {
+        key_file::load(&self.key_file).ok().map(|key| key.fingerprint())
     }
 
     /// The key of this build's engine: artifacts under another are of another version of Peat, or of another processor.

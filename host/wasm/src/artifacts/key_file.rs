@@ -9,10 +9,15 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use hmac::{Hmac, Mac as _};
+use peat_core::digest::Digest;
+use sha2::Sha256;
+
 /// Length of the key in bytes: that of the hash.
 const KEY_BYTES: usize = 32;
 
 /// Never shown.
+#[derive(Clone)]
 pub(super) struct AuthenticationKey([u8; KEY_BYTES]);
 
 impl fmt::Debug for AuthenticationKey {
@@ -21,9 +26,32 @@ impl fmt::Debug for AuthenticationKey {
     }
 }
 
+/// Hexadecimal digits of a fingerprint: 128 bits, as an engine's key.
+const FINGERPRINT_DIGITS: usize = 32;
+
 impl AuthenticationKey {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.0
+    /// The MAC (HMAC-SHA256) of a text, in hexadecimal. The first line of a text says what it is, so that no MAC passes
+    /// for one of something else.
+    pub(super) fn seal(&self, text: &[u8]) -> String {
+        hexadecimal(&self.authenticator(text).finalize().into_bytes())
+    }
+
+    /// Whether `mac` is the one of this text, compared in constant time.
+    pub(super) fn has_sealed(&self, text: &[u8], mac: &str) -> bool {
+        Digest::parse(mac).is_ok_and(|mac| self.authenticator(text).verify_slice(mac.as_bytes()).is_ok())
+    }
+
+    /// Names the key and says nothing of it. What it vouches for lies under this name, so that two keys can share a cache.
+    pub(super) fn fingerprint(&self) -> String {
+        let mut fingerprint = self.seal(b"peat artifact key\n");
+        fingerprint.truncate(FINGERPRINT_DIGITS);
+        fingerprint
+    }
+
+    fn authenticator(&self, text: &[u8]) -> Hmac<Sha256> {
+        let mut authenticator = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        authenticator.update(text);
+        authenticator
     }
 
     #[cfg(test)]
@@ -46,7 +74,8 @@ pub(super) fn load_or_create(path: &Path) -> io::Result<AuthenticationKey> {
     load(path)
 }
 
-fn load(path: &Path) -> io::Result<AuthenticationKey> {
+/// Reads the key that is there.
+pub(super) fn load(path: &Path) -> io::Result<AuthenticationKey> {
     let mut file = OpenOptions::new().read(true).custom_flags(no_follow()).open(path)?;
     let metadata = file.metadata()?;
     let own =
@@ -81,6 +110,40 @@ pub(super) fn fill(bytes: &mut [u8]) -> io::Result<()> {
     getrandom::fill(bytes).map_err(|error| io::Error::other(error.to_string()))
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 fn no_follow() -> i32 {
     rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_names_its_key_and_is_the_seal_of_nothing_else() {
+        let (one, other) = (AuthenticationKey::of([1; KEY_BYTES]), AuthenticationKey::of([2; KEY_BYTES]));
+        assert_eq!(one.fingerprint(), AuthenticationKey::of([1; KEY_BYTES]).fingerprint());
+        assert_ne!(one.fingerprint(), other.fingerprint());
+        assert_eq!(one.fingerprint().len(), FINGERPRINT_DIGITS);
+        assert!(!hexadecimal(&one.0).contains(&one.fingerprint()));
+    }
+
+    #[test]
+    fn a_seal_holds_for_its_key_and_its_text_alone() {
+        let key = AuthenticationKey::of([1; KEY_BYTES]);
+        let seal = key.seal(b"text");
+        assert!(key.has_sealed(b"text", &seal));
+        assert!(!key.has_sealed(b"texT", &seal));
+        assert!(!AuthenticationKey::of([2; KEY_BYTES]).has_sealed(b"text", &seal));
+        for wrong in ["", &seal[..32], &seal.to_uppercase(), &format!("{seal}00")] {
+            assert!(!key.has_sealed(b"text", wrong), "{wrong} passed");
+        }
+    }
 }

@@ -3,10 +3,8 @@
 //! JSON of format 1. The MAC is HMAC-SHA256 over a fixed text of all other fields, so that it does not depend on how
 //! JSON is written.
 
-use hmac::{Hmac, Mac as _};
 use peat_core::digest::Digest;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
 use super::key_file::AuthenticationKey;
 
@@ -48,7 +46,7 @@ impl Record {
 
     /// The bytes to keep.
     pub(super) fn seal(mut self, key: &AuthenticationKey) -> Vec<u8> {
-        self.mac = hex(&self.authenticator(key).finalize().into_bytes());
+        self.mac = key.seal(&self.text());
         serde_json::to_vec(&self).expect("a record is plain text and numbers")
     }
 
@@ -56,8 +54,9 @@ impl Record {
     pub(super) fn verify(bytes: &[u8], key: &AuthenticationKey, engine: &str, wasm: &Digest) -> Result<Self, String> {
         let record: Self =
             serde_json::from_slice(bytes).map_err(|error| format!("the record does not parse: {error}"))?;
-        let mac = unhex(&record.mac).ok_or("the record has no MAC")?;
-        record.authenticator(key).verify_slice(&mac).map_err(|_| "the record was not made with this user's key")?;
+        if !key.has_sealed(&record.text(), &record.mac) {
+            return Err("the record was not made with this user's key".to_owned());
+        }
         if record.format != FORMAT || record.engine != engine || record.wasm != *wasm {
             return Err("the record is of another artifact".to_owned());
         }
@@ -72,24 +71,11 @@ impl Record {
         Ok(())
     }
 
-    fn authenticator(&self, key: &AuthenticationKey) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.bytes()).expect("HMAC takes a key of any length");
+    /// What the MAC is of.
+    fn text(&self) -> Vec<u8> {
         let Self { format, wasm, engine, artifact, length, mac: _ } = self;
-        mac.update(format!("peat artifact\n{format}\n{wasm}\n{engine}\n{artifact}\n{length}\n").as_bytes());
-        mac
+        format!("peat artifact\n{format}\n{wasm}\n{engine}\n{artifact}\n{length}\n").into_bytes()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    Digest::parse(text).ok().map(|digest| digest.as_bytes().to_vec())
 }
 
 #[cfg(test)]

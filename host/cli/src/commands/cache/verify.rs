@@ -8,13 +8,15 @@ use crate::exit_code::ExitCode;
 use crate::failure::{Failure, error_json};
 use crate::rendering::{Answer, Page, Tone};
 
-/// Checks everything that is kept. What does not fit is set aside, so that nothing loads it, and is an error: somebody
+/// Checks everything that is kept and that this user's key vouches for. What does not fit is set aside, so that nothing loads it, and is an error: somebody
 /// or something has written into this user's cache.
 pub(super) fn verify(context: &Context) -> Result<Answer, Failure> {
     let (home, cache) = cache(context)?;
     let rejected = cache.verify().map_err(|error| unreadable(&home, error))?;
     let kept = cache.artifacts().map_err(|error| unreadable(&home, error))?;
-    let usable = kept.iter().filter(|artifact| artifact.usable).count();
+    let key = cache.current_key();
+    let (own, others): (Vec<_>, Vec<_>) = kept.iter().partition(|artifact| key.as_ref() == Some(&artifact.key));
+    let usable = own.iter().filter(|artifact| artifact.usable).count();
     let names = names(context);
     let mut page = Page::default();
     let mut json = Vec::new();
@@ -22,9 +24,17 @@ pub(super) fn verify(context: &Context) -> Result<Answer, Failure> {
         page.text_line(format!("{}: {}", called(&artifact.component, &names), artifact.reason), Tone::Bad);
         json.push(json!({ "sha256": artifact.component, "engine": artifact.engine, "reason": artifact.reason }));
     }
-    let mut json = json!({ "cache": { "directory": home.cache(), "usable": usable, "rejected": json } });
     if rejected.is_empty() {
         page.text_line(format!("{usable} compiled extensions are what was made here"), Tone::Good);
+    }
+    if !others.is_empty() {
+        let only = "only the PEAT_HOME that made them can check them";
+        page.text_line(format!("{} are vouched for by another key; {only}", others.len()), Tone::Quiet);
+    }
+    let mut json = json!({ "cache": {
+        "directory": home.cache(), "usable": usable, "otherKey": others.len(), "rejected": json,
+    } });
+    if rejected.is_empty() {
         return Ok(Answer::new(json, page));
     }
     let complaint = format!(

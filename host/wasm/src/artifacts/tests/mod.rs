@@ -1,80 +1,19 @@
 //! The cache under everything that can happen to it.
 
+mod bundles;
+mod bundles_under_attack;
+mod host;
+mod keys;
+mod locks;
+mod place;
+mod processes;
+
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
-use std::time::SystemTime;
-
+use self::place::Place;
 use super::*;
-use crate::engine::SharedEngine;
-
-const WASM: &str = "(component)";
-
-struct Place {
-    directory: tempfile::TempDir,
-    engine: SharedEngine,
-    wasm: Vec<u8>,
-    bytes_max: u64,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self {
-            directory: tempfile::tempdir().unwrap(),
-            engine: SharedEngine::new().unwrap(),
-            wasm: wat::parse_str(WASM).unwrap(),
-            bytes_max: u64::MAX,
-        }
-    }
-
-    /// The same cache, for another component.
-    fn with_another_component(self, name: &str) -> Self {
-        let wasm = wat::parse_str(format!("(component (core module (func (export {name:?}))))")).unwrap();
-        Self { wasm, ..self }
-    }
-
-    fn cache(&self) -> PathBuf {
-        self.directory.path().join("cache")
-    }
-
-    fn key(&self) -> PathBuf {
-        self.directory.path().join("keys/artifacts.key")
-    }
-
-    fn key_of(&self) -> ArtifactKey<'_> {
-        ArtifactKey { engine: self.engine.key(), wasm: Digest::of(&self.wasm) }
-    }
-
-    fn load(&self, origin: Origin) -> Result<Component, ExtensionError> {
-        let (cache, key) = (self.cache(), self.key());
-        let artifacts = Artifacts { cache_dir: &cache, key_file: &key, bytes_max: self.bytes_max };
-        artifacts.component("@test/guest", self.engine.engine(), &self.key_of(), origin)
-    }
-
-    fn is_kept(&self) -> bool {
-        self.load(self.gone()).is_ok()
-    }
-
-    fn kept(&self) -> Vec<KeptArtifact> {
-        inventory::list(&self.cache()).unwrap()
-    }
-
-    fn used_at(&self, seconds: u64) {
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        File::options().write(true).open(self.file("record")).unwrap().set_modified(time).unwrap();
-    }
-
-    fn bytes(&self) -> Origin {
-        Origin::Bytes(self.wasm.clone())
-    }
-
-    fn gone(&self) -> Origin {
-        Origin::File(self.directory.path().join("gone.wasm"))
-    }
-
-    fn file(&self, extension: &str) -> PathBuf {
-        self.cache().join("v1").join(self.engine.key()).join(format!("{}.{extension}", Digest::of(&self.wasm)))
-    }
-}
 
 #[test]
 fn a_compiled_component_is_loaded_without_its_wasm() {
@@ -166,12 +105,7 @@ fn many_at_once_compile_once_and_leave_nothing_else_behind() {
             scope.spawn(|| place.load(place.bytes()).unwrap());
         }
     });
-    let mut left: Vec<String> = std::fs::read_dir(place.file("cwasm").parent().unwrap())
-        .unwrap()
-        .map(|entry| entry.unwrap().path().extension().unwrap().to_string_lossy().into_owned())
-        .collect();
-    left.sort();
-    assert_eq!(left, ["cwasm", "lock", "record"]);
+    assert_eq!(place.left(), ["cwasm", "lock", "record"]);
 }
 
 #[test]
@@ -184,17 +118,6 @@ fn what_does_not_compile_says_so() {
         .component("@test/guest", place.engine.engine(), &key_of, Origin::Bytes(broken))
         .unwrap_err();
     assert!(matches!(error, ExtensionError::Compile { .. }), "{error}");
-}
-
-#[test]
-fn a_lock_whose_holder_does_not_move_is_not_waited_for_without_end() {
-    let place = Place::new();
-    let directory = OwnedDirectory::create(&place.cache()).unwrap();
-    let held = directory.lock("one.lock", Duration::ZERO).unwrap();
-    let error = directory.lock("one.lock", Duration::from_millis(30)).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
-    drop(held);
-    directory.lock("one.lock", Duration::ZERO).unwrap();
 }
 
 #[test]
@@ -231,13 +154,13 @@ fn artifacts_that_are_swapped_are_not_loaded_for_each_other() {
 fn an_artifact_of_another_engine_is_not_loaded() {
     let place = Place::new();
     place.load(place.bytes()).unwrap();
-    let other = place.cache().join("v1/00000000000000000000000000000000");
-    std::fs::rename(place.file("cwasm").parent().unwrap(), &other).unwrap();
+    let (own, fingerprint) = (place.shelf(), place.shelf().file_name().unwrap().to_owned());
+    let other = place.cache().join("v1/11111111111111111111111111111111");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::rename(own, other.join(fingerprint)).unwrap();
     assert!(!place.is_kept());
     // Its record says for which engine it is: under another key it is not taken either.
-    std::fs::rename(&other, place.file("cwasm").parent().unwrap()).unwrap_err();
     let key = ArtifactKey { engine: "11111111111111111111111111111111", wasm: Digest::of(&place.wasm) };
-    std::fs::rename(&other, place.cache().join("v1").join(key.engine)).unwrap();
     let (cache, key_file) = (place.cache(), place.key());
     let artifacts = Artifacts { cache_dir: &cache, key_file: &key_file, bytes_max: u64::MAX };
     let loaded = artifacts.component("@test/guest", place.engine.engine(), &key, place.gone());
@@ -246,13 +169,13 @@ fn an_artifact_of_another_engine_is_not_loaded() {
 
 #[test]
 fn symbolic_links_lead_nowhere_wherever_they_stand() {
-    for link in ["record", "engine", "version"] {
+    for link in ["record", "key", "engine", "version"] {
         let place = Place::new();
         place.load(place.bytes()).unwrap();
-        let engine = place.file("record").parent().unwrap().to_owned();
         let linked = match link {
             "record" => place.file("record"),
-            "engine" => engine,
+            "key" => place.shelf(),
+            "engine" => place.shelf().parent().unwrap().to_owned(),
             _ => place.cache().join("v1"),
         };
         let elsewhere = place.directory.path().join("elsewhere");
@@ -268,7 +191,7 @@ fn symbolic_links_lead_nowhere_wherever_they_stand() {
 fn a_cache_of_somebody_else_is_not_used() {
     let place = Place::new();
     place.load(place.bytes()).unwrap();
-    let directory = place.file("record").parent().unwrap().to_owned();
+    let directory = place.shelf();
     match std::os::unix::fs::chown(&directory, Some(12_345), None) {
         // Only root can give a directory away: elsewhere nobody can put one here either.
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return,
@@ -336,7 +259,8 @@ fn what_a_killed_process_left_is_counted_and_removed_with_its_artifact_and_nothi
     let before = place.kept()[0].bytes;
     std::fs::write(place.file("cwasm.0123456789abcdef"), [0; 1000]).unwrap();
     assert_eq!(place.kept()[0].bytes, before + 1000);
-    assert_eq!(inventory::remove(&place.cache(), &place.kept()).unwrap(), before + 1000);
+    let freed = inventory::remove(&place.cache(), &place.kept()).unwrap();
+    assert_eq!(freed, Freed { bytes: before + 1000, in_use: 0 });
     assert!(place.kept().is_empty());
     assert!(foreign.exists());
     let left = std::fs::read_dir(foreign.parent().unwrap()).unwrap().count();
