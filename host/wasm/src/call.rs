@@ -9,19 +9,21 @@ use std::time::Instant;
 
 use peat_core::ports::ExtensionError;
 use tokio::task::JoinHandle;
-use wasmtime::component::{ComponentNamedList, Instance, Lift, Lower, TypedFunc};
+use wasmtime::component::{Instance, InstancePre};
 use wasmtime::error::Context as _;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Engine, Store, UpdateDeadline};
 
 use crate::bindings;
 use crate::capabilities::data::DataClient;
 use crate::capabilities::log::GuestLog;
 use crate::convert::Invalid;
 use crate::deadline::{Deadline, Patience};
+use crate::exports::Export;
 use crate::failure::CallName;
-use crate::host::{HostOptions, Loaded};
+use crate::host::{HostOptions, Loaded, Place};
 use crate::inspect::{DATASTORE_REQUIRED, Inspected, InspectedKind, METHODS, feature_interface};
 use crate::limits::Limits;
+use crate::runner::ConnectedRunner;
 use crate::state::{GuestState, Services};
 
 /// Everything a call needs but its function and arguments.
@@ -32,28 +34,22 @@ pub(crate) struct Call {
     pub(crate) log: Arc<GuestLog>,
     pub(crate) data: Option<DataClient>,
     pub(crate) patience: Patience,
-    pub(crate) name: &'static str,
 }
-
-/// Finds an exported function, with its type checked.
-pub(crate) type Select<P, R> = fn(&mut Store<GuestState>, &Instance) -> wasmtime::Result<TypedFunc<P, R>>;
 
 impl Call {
     /// Calls a function. `arguments` makes its parameters inside the store (handles), `answer` takes its results out and
     /// validates them before the store goes. Cancel safe: dropped, the guest ends at its next yield.
-    pub(crate) async fn run<P, R, A>(
+    pub(crate) async fn run<E, A>(
         self,
-        select: Select<P, R>,
-        arguments: impl FnOnce(&mut GuestState) -> wasmtime::Result<P> + Send + 'static,
-        answer: impl FnOnce(&mut GuestState, R) -> Result<A, Invalid> + Send + 'static,
+        arguments: impl FnOnce(&mut GuestState) -> wasmtime::Result<E::Parameters> + Send + 'static,
+        answer: impl FnOnce(&mut GuestState, E::Results) -> Result<A, Invalid> + Send + 'static,
     ) -> Result<A, ExtensionError>
     where
-        P: ComponentNamedList + Lower + Send + Sync + 'static,
-        R: ComponentNamedList + Lift + Send + Sync + 'static,
+        E: Export,
         A: Send + 'static,
     {
-        let name = CallName { extension: self.loaded.extension.to_string(), call: self.name };
-        let mut task = EndWithCaller(tokio::spawn(self.run_here(select, arguments, answer, name.clone())));
+        let name = CallName { extension: self.loaded.extension.to_string(), call: E::NAME };
+        let mut task = EndWithCaller(tokio::spawn(self.run_named::<E, A>(arguments, answer, name.clone())));
         match (&mut task.0).await {
             Ok(ended) => ended,
             Err(error) if error.is_cancelled() => Err(name.cancelled()),
@@ -61,39 +57,68 @@ impl Call {
         }
     }
 
-    async fn run_here<P, R, A>(
+    async fn run_named<E, A>(
         self,
-        select: Select<P, R>,
-        arguments: impl FnOnce(&mut GuestState) -> wasmtime::Result<P> + Send + 'static,
-        answer: impl FnOnce(&mut GuestState, R) -> Result<A, Invalid> + Send + 'static,
+        arguments: impl FnOnce(&mut GuestState) -> wasmtime::Result<E::Parameters> + Send + 'static,
+        answer: impl FnOnce(&mut GuestState, E::Results) -> Result<A, Invalid> + Send + 'static,
         name: CallName,
     ) -> Result<A, ExtensionError>
     where
-        P: ComponentNamedList + Lower + Send + Sync + 'static,
-        R: ComponentNamedList + Lift + Send + Sync + 'static,
+        E: Export,
     {
-        let Self { loaded, services, limits, log, data, patience, name: _ } = self;
+        let Self { loaded, services, limits, log, data, patience } = self;
         let state =
             GuestState::new(services, limits.clone(), Arc::clone(&log), data).map_err(|error| name.host(error))?;
+        // Like compiling, starting a runner is not the guest's time.
+        let connected = match &loaded.place {
+            Place::Here(component) => Connected::Here(component),
+            Place::Runner(runner) => Connected::Runner(runner.connected(&name).await?),
+        };
         let deadline = Arc::new(Deadline::new(patience, Arc::clone(&state.activity)));
-        let mut store = store(&loaded, state, Arc::clone(&deadline));
+        let mut store = store(&loaded.engine, state, Arc::clone(&deadline));
         let called = until(&deadline, async {
-            let instance = loaded.pre.instantiate_async(&mut store).await?;
-            let function = select(&mut store, &instance)?;
-            let parameters = arguments(store.data_mut())?;
-            function.call_async(&mut store, parameters).await
+            match connected {
+                Connected::Here(component) => {
+                    here::<E>(&mut store, component, arguments, &name, &limits, patience).await
+                }
+                Connected::Runner(runner) => runner.call::<E>(&mut store, arguments, &name, patience).await,
+            }
         })
         .await;
-        let deadline = patience.duration();
         let ended = match called {
             Some(Ok(results)) => answer(store.data_mut(), results).map_err(|invalid| name.malformed(invalid)),
-            Some(Err(error)) => Err(name.failed(&error, &store.data().accounting, &limits, deadline)),
-            None => Err(name.deadline(deadline)),
+            Some(Err(error)) => Err(error),
+            None => Err(name.deadline(patience.duration())),
         };
         drop(store);
         log.close();
         ended
     }
+}
+
+/// A place where the guest can be called now.
+enum Connected<'a> {
+    Here(&'a InstancePre<GuestState>),
+    Runner(ConnectedRunner<'a>),
+}
+
+/// Calls the function in this process.
+async fn here<E: Export>(
+    store: &mut Store<GuestState>,
+    component: &InstancePre<GuestState>,
+    arguments: impl FnOnce(&mut GuestState) -> wasmtime::Result<E::Parameters>,
+    name: &CallName,
+    limits: &Limits,
+    patience: Patience,
+) -> Result<E::Results, ExtensionError> {
+    let called = async {
+        let instance = component.instantiate_async(&mut *store).await?;
+        let function = E::find(store, &instance)?;
+        let parameters = arguments(store.data_mut())?;
+        function.call_async(&mut *store, parameters).await
+    };
+    let called = called.await;
+    called.map_err(|error| name.failed(&error, &store.data().accounting, limits, patience.duration()))
 }
 
 /// Aborts the task of a call whose caller is gone.
@@ -117,10 +142,10 @@ async fn until<T>(deadline: &Deadline, work: impl Future<Output = T>) -> Option<
     }
 }
 
-fn store(loaded: &Loaded, state: GuestState, deadline: Arc<Deadline>) -> Store<GuestState> {
+fn store(engine: &Engine, state: GuestState, deadline: Arc<Deadline>) -> Store<GuestState> {
     let host_call_bytes = usize::try_from(state.limits.host_call_bytes).unwrap_or(usize::MAX);
     let handles = state.limits.handles as usize;
-    let mut store = Store::new(loaded.pre.engine(), state);
+    let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.accounting);
     store.set_hostcall_fuel(host_call_bytes);
     store.set_max_component_handles(handles);
@@ -138,25 +163,26 @@ fn store(loaded: &Loaded, state: GuestState, deadline: Arc<Deadline>) -> Store<G
 
 /// Instantiates a component and compares the types of its exports with the contract. Calls none of them.
 pub(crate) async fn load_once(
-    loaded: &Loaded,
+    extension: &str,
+    component: &InstancePre<GuestState>,
     inspected: &Inspected,
     options: &HostOptions,
 ) -> Result<(), ExtensionError> {
-    let name = CallName { extension: loaded.extension.to_string(), call: "instantiation" };
+    let name = CallName { extension: extension.to_owned(), call: "instantiation" };
     let limits = options.limits.clone();
     let deadline = limits.local_deadline;
     let log = GuestLog::new(&limits, Box::new(|_, _| {}));
     let state =
         GuestState::new(Services::none(options), limits.clone(), log, None).map_err(|error| name.host(error))?;
     let watched = Arc::new(Deadline::new(Patience::Total(deadline), Arc::clone(&state.activity)));
-    let mut store = store(loaded, state, watched);
-    let instance = match tokio::time::timeout(deadline, loaded.pre.instantiate_async(&mut store)).await {
+    let mut store = store(component.engine(), state, watched);
+    let instance = match tokio::time::timeout(deadline, component.instantiate_async(&mut store)).await {
         Ok(Ok(instance)) => instance,
         Ok(Err(error)) => return Err(name.failed(&error, &store.data().accounting, &limits, deadline)),
         Err(_) => return Err(name.deadline(deadline)),
     };
     check_exports(&mut store, &instance, inspected).map_err(|error| ExtensionError::Unusable {
-        extension: loaded.extension.to_string(),
+        extension: extension.to_owned(),
         reason: format!(
             "its exports do not fit the contract of this peat: {}; build it again for {}",
             crate::failure::one_line(&error),

@@ -92,7 +92,17 @@ impl CallName {
         }
     }
 
-    fn limit(&self, limit: &str, allowed: u64) -> ExtensionError {
+    /// What runs the guest outside of this process failed, not the guest.
+    pub(crate) fn runner(&self, driver: &str, reason: impl ToString) -> ExtensionError {
+        ExtensionError::Runner {
+            extension: self.extension.clone(),
+            call: self.call.to_owned(),
+            driver: driver.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub(crate) fn limit(&self, limit: &str, allowed: u64) -> ExtensionError {
         ExtensionError::Limit {
             extension: self.extension.clone(),
             call: self.call.to_owned(),
@@ -101,7 +111,7 @@ impl CallName {
         }
     }
 
-    fn trapped(&self, reason: String) -> ExtensionError {
+    pub(crate) fn trapped(&self, reason: String) -> ExtensionError {
         ExtensionError::Trapped { extension: self.extension.clone(), call: self.call.to_owned(), reason }
     }
 }

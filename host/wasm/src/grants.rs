@@ -12,6 +12,8 @@ use std::sync::Arc;
 use peat_core::identifiers::{GrantName, NamespaceName};
 use peat_core::ports::{HolderIdentity, Movement, ObjectStore, Observer, Replica, Spool};
 
+use crate::runner::Launcher;
+
 /// Something an extension can import only when the operator granted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
@@ -99,6 +101,8 @@ pub struct ModelBinding {
     pub spool: Arc<dyn Spool>,
     /// Watches its progress.
     pub observer: Arc<dyn Observer>,
+    /// Starts the process that its methods run in; none runs them in this one.
+    pub launcher: Option<Arc<dyn Launcher>>,
 }
 
 /// What a datastore extension gets to do its work.
@@ -126,6 +130,8 @@ pub struct DatastoreBinding {
     pub observer: Arc<dyn Observer>,
     /// Bytes that its stores move: while they do, no call of it is given up.
     pub movement: Movement,
+    /// Starts the process that it runs in; none runs it in this one.
+    pub launcher: Option<Arc<dyn Launcher>>,
 }
 
 impl fmt::Debug for ModelBinding {

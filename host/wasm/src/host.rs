@@ -1,25 +1,27 @@
 //! The entry of this crate: one `Host` per process, made before it is known whether any guest will run.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use peat_core::digest::Digest;
-use peat_core::identifiers::ExtensionName;
+use peat_core::identifiers::{ExtensionName, GrantName};
 use peat_core::metadata::Metadata;
 use peat_core::ports::{Clock, ExtensionError, Random};
 use tokio::sync::OnceCell;
+use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
-use crate::artifacts::{ArtifactKey, Artifacts, Origin};
+use crate::artifacts::{ArtifactKey, Artifacts, Bundle, Origin};
 use crate::datastore::ComponentDatastore;
 use crate::engine::SharedEngine;
-use crate::grants::{DatastoreBinding, GrantedCapabilities, ModelBinding};
-use crate::imports::CONTRACT;
+use crate::grants::{Capability, DatastoreBinding, GrantedCapabilities, ModelBinding};
+use crate::imports::unlinkable;
 use crate::inspect::{Inspected, InspectedKind};
 use crate::limits::{COMPONENT_BYTES_MAX, Limits};
 use crate::model::ModelExecutor;
+use crate::runner::{Launcher, Runner, RunnerStart};
 use crate::state::GuestState;
 
 /// What a `Host` is made of.
@@ -73,16 +75,28 @@ pub struct Host {
 struct Shared {
     options: HostOptions,
     engine: OnceLock<SharedEngine>,
-    loaded: Mutex<HashMap<LoadKey, Arc<OnceCell<Loaded>>>>,
+    loaded: Mutex<HashMap<LoadKey, Arc<OnceCell<InstancePre<GuestState>>>>>,
+    bundles: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<Option<Bundle>>>>>,
 }
 
 type LoadKey = (Digest, InspectedKind, GrantedCapabilities);
 
-/// A component that is compiled, linked and ready to be instantiated.
+/// A component that is ready to be called.
 #[derive(Clone)]
 pub(crate) struct Loaded {
     pub(crate) extension: Arc<str>,
-    pub(crate) pre: InstancePre<GuestState>,
+    /// The engine of this process. What a guest elsewhere imports is served in a store of it.
+    pub(crate) engine: Engine,
+    pub(crate) place: Place,
+}
+
+/// Where its guests run.
+#[derive(Clone)]
+pub(crate) enum Place {
+    /// In this process: compiled and linked.
+    Here(InstancePre<GuestState>),
+    /// In a process that a driver starts.
+    Runner(Arc<Runner>),
 }
 
 impl fmt::Debug for Host {
@@ -94,7 +108,8 @@ impl fmt::Debug for Host {
 impl Host {
     /// Makes a host. Touches no file and makes no engine: a command that runs no guest pays nothing.
     pub fn new(options: HostOptions) -> Self {
-        Self { shared: Arc::new(Shared { options, engine: OnceLock::new(), loaded: Mutex::default() }) }
+        let (engine, loaded, bundles) = (OnceLock::new(), Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { options, engine, loaded, bundles }) }
     }
 
     /// Reads what a component is, without compiling it: well-formedness, metadata, imports against `granted`, required
@@ -120,8 +135,8 @@ impl Host {
     ) -> Result<(), ExtensionError> {
         let name = crate::inspect::named(file, &inspected.metadata);
         let source = Origin::Bytes(bytes);
-        let loaded = self.load(&name, inspected.digest, source, inspected.kind(), granted.clone()).await?;
-        crate::call::load_once(&loaded, inspected, self.options()).await
+        let component = self.load(&name, inspected.digest, source, inspected.kind(), granted.clone()).await?;
+        crate::call::load_once(&name, &component, inspected, self.options()).await
     }
 
     /// An executor of the methods of a model extension. Nothing is read or compiled before its first execution.
@@ -138,18 +153,78 @@ impl Host {
         ComponentDatastore::open(self.clone(), source, binding).await
     }
 
+    /// What an execution outside of this process needs; made, and compiled where it is not yet, on first use. The
+    /// component is not loaded here. One at a time per extension and process; a failed one may be tried again. The bundle
+    /// stays in the cache for as long as this host lives. Dropping the future gives up waiting: what was begun is finished
+    /// and found by the next caller.
+    pub async fn bundle(&self, source: &ExtensionSource) -> Result<Bundle, ExtensionError> {
+        let cell = {
+            let mut bundles = self.shared.bundles.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(bundles.entry(source.digest).or_default())
+        };
+        let mut bundle = cell.lock().await;
+        if let Some(bundle) = bundle.as_ref().filter(|bundle| bundle.is_in_place()) {
+            return Ok(bundle.clone());
+        }
+        let (host, wanted) = (self.clone(), source.clone());
+        let making = tokio::task::spawn_blocking(move || host.bundle_blocking(&wanted));
+        let made = making.await.unwrap_or_else(|error| {
+            Err(ExtensionError::Host {
+                extension: source.name.to_string(),
+                call: "making its bundle".to_owned(),
+                reason: error.to_string(),
+            })
+        })?;
+        Ok(bundle.insert(made).clone())
+    }
+
+    fn bundle_blocking(&self, source: &ExtensionSource) -> Result<Bundle, ExtensionError> {
+        let engine = self.engine(source.name.as_str())?;
+        let key = ArtifactKey { engine: engine.key(), wasm: source.digest };
+        let origin = Origin::File(source.path.clone());
+        self.artifacts().bundle(engine.engine(), &key, origin, &source.metadata)
+    }
+
+    fn artifacts(&self) -> Artifacts<'_> {
+        let HostOptions { cache_dir, key_file, cache_bytes_max, .. } = &self.shared.options;
+        Artifacts { cache_dir, key_file, bytes_max: *cache_bytes_max }
+    }
+
     pub(crate) fn options(&self) -> &HostOptions {
         &self.shared.options
     }
 
-    pub(crate) async fn load_source(
+    /// Loads an extension into this process.
+    pub(crate) async fn load_here(
         &self,
         source: &ExtensionSource,
         kind: InspectedKind,
         granted: &GrantedCapabilities,
     ) -> Result<Loaded, ExtensionError> {
         let origin = Origin::File(source.path.clone());
-        self.load(source.name.as_str(), source.digest, origin, kind, granted.clone()).await
+        let component = self.load(source.name.as_str(), source.digest, origin, kind, granted.clone()).await?;
+        let engine = component.engine().clone();
+        Ok(Loaded { extension: source.name.as_str().into(), engine, place: Place::Here(component) })
+    }
+
+    /// Prepares an extension for a process that `launcher` starts when the first call comes. `directories` are those that
+    /// its guests may see as preopened ones.
+    pub(crate) async fn load_elsewhere(
+        &self,
+        source: &ExtensionSource,
+        kind: InspectedKind,
+        granted: &GrantedCapabilities,
+        launcher: &Arc<dyn Launcher>,
+        directories: &BTreeMap<GrantName, PathBuf>,
+    ) -> Result<Loaded, ExtensionError> {
+        let extension = source.name.as_str();
+        let bundle = self.bundle(source).await?;
+        let preopened = if granted.contains(Capability::Files) { directories.clone() } else { BTreeMap::new() };
+        let limits = self.options().limits.clone();
+        let allowed = (kind, granted.clone());
+        let start = RunnerStart::new(extension, Arc::clone(launcher), bundle, preopened, limits, allowed);
+        let engine = self.engine(extension)?.engine().clone();
+        Ok(Loaded { extension: extension.into(), engine, place: Place::Runner(Arc::new(Runner::new(start))) })
     }
 
     /// One load at a time per extension and process; a failed one may be tried again.
@@ -160,7 +235,7 @@ impl Host {
         origin: Origin,
         kind: InspectedKind,
         granted: GrantedCapabilities,
-    ) -> Result<Loaded, ExtensionError> {
+    ) -> Result<InstancePre<GuestState>, ExtensionError> {
         let cell = {
             let mut loaded = self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(loaded.entry((digest, kind, granted.clone())).or_default())
@@ -191,14 +266,11 @@ impl Host {
         origin: Origin,
         kind: InspectedKind,
         granted: &GrantedCapabilities,
-    ) -> Result<Loaded, ExtensionError> {
+    ) -> Result<InstancePre<GuestState>, ExtensionError> {
         let engine = self.engine(&extension)?;
-        let HostOptions { cache_dir, key_file, cache_bytes_max, .. } = &self.shared.options;
-        let artifacts = Artifacts { cache_dir, key_file, bytes_max: *cache_bytes_max };
         let key = ArtifactKey { engine: engine.key(), wasm: digest };
-        let component = artifacts.component(&extension, engine.engine(), &key, origin)?;
-        let pre = self.link(&extension, engine, &component, kind, granted)?;
-        Ok(Loaded { extension, pre })
+        let component = self.artifacts().component(&extension, engine.engine(), &key, origin)?;
+        self.link(&extension, engine, &component, kind, granted)
     }
 
     fn link(
@@ -211,10 +283,7 @@ impl Host {
     ) -> Result<InstancePre<GuestState>, ExtensionError> {
         let unusable = |error: wasmtime::Error| ExtensionError::Unusable {
             extension: extension.to_owned(),
-            reason: format!(
-                "its imports do not fit the contract of this peat: {}; build it again for {CONTRACT}",
-                crate::failure::one_line(&error)
-            ),
+            reason: unlinkable(&error),
         };
         let linker = crate::linker::linker(engine.engine(), kind, granted).map_err(unusable)?;
         linker.instantiate_pre(component).map_err(unusable)

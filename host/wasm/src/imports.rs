@@ -22,6 +22,14 @@ const OF_DATASTORES: [&str; 4] = ["data", "objects", "replica", "holders"];
 /// nothing else, so every guest of a standard library may import it.
 const HARMLESS_WASI: [&str; 5] = ["wasi:clocks", "wasi:random", "wasi:io", "wasi:cli", "wasi:filesystem"];
 
+/// Why a component cannot be linked, for people: what it imports is not there or has another type.
+pub(crate) fn unlinkable(error: &wasmtime::Error) -> String {
+    format!(
+        "its imports do not fit the contract of this peat: {}; build it again for {CONTRACT}",
+        crate::failure::one_line(error)
+    )
+}
+
 /// Whether `import`, as it is written in the component, may be there.
 pub(crate) fn check(
     extension: &str,

@@ -10,6 +10,7 @@ use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
 use crate::convert::text::line;
 use crate::grants::GrantedCapabilities;
 use crate::host::too_large;
+use crate::instances::{INSTANCES_MAX, instances};
 
 /// What every model extension exports.
 pub(crate) const METHODS: &str = "peat:model/methods@0.1.0";
@@ -90,6 +91,7 @@ pub(crate) fn inspect(file: &str, bytes: &[u8], granted: &GrantedCapabilities) -
     check_exports(&name, &metadata, &outline.exports)?;
     let features = WasmFeatures::default() | WasmFeatures::CM_ASYNC;
     Validator::new_with_features(features).validate_all(bytes).map_err(|error| unusable(&name, damaged(&error)))?;
+    few_instances(bytes).map_err(|reason| unusable(&name, reason))?;
     Ok(Inspected {
         imports: outline.imports.into_iter().collect(),
         exports: outline.exports.into_iter().collect(),
@@ -99,14 +101,15 @@ pub(crate) fn inspect(file: &str, bytes: &[u8], granted: &GrantedCapabilities) -
     })
 }
 
-struct Outline<'a> {
+/// The surface of a component.
+pub(crate) struct Outline<'a> {
     metadata: Option<&'a [u8]>,
-    imports: BTreeSet<String>,
-    exports: BTreeSet<String>,
+    pub(crate) imports: BTreeSet<String>,
+    pub(crate) exports: BTreeSet<String>,
 }
 
 /// The names at the surface of a component. Reads no function.
-fn outline(bytes: &[u8]) -> Result<Outline<'_>, String> {
+pub(crate) fn outline(bytes: &[u8]) -> Result<Outline<'_>, String> {
     if !bytes.starts_with(b"\0asm") {
         return Err("it is not a WebAssembly file".to_owned());
     }
@@ -159,6 +162,15 @@ fn few_names(known: usize, more: u32) -> Result<(), String> {
         return Err(format!("it has more than {NAMES_MAX} imports or exports; use another extension"));
     }
     Ok(())
+}
+
+/// Looks at how much a component means before anything is made of it: a small file may mean millions of instances.
+fn few_instances(bytes: &[u8]) -> Result<(), String> {
+    match instances(bytes).map_err(|error| damaged(&error))? {
+        Some(count) if count <= INSTANCES_MAX => Ok(()),
+        Some(_) => Err(format!("it is made of more than {INSTANCES_MAX} instances; use another extension")),
+        None => Err("it instantiates components that it is only given; build it as one component".to_owned()),
+    }
 }
 
 fn check_exports(extension: &str, metadata: &Metadata, exports: &BTreeSet<String>) -> Result<(), ExtensionError> {

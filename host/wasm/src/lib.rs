@@ -6,6 +6,7 @@
 //!   .typecheck(bytes, &inspected, &granted)           compiles, links and loads it once (`extension add`)
 //!   .model_executor(source, binding) -> ModelExecutor implements ports::MethodExecutor; compiles on first execution
 //!   .datastore(source, binding)      -> ComponentDatastore implements ports::Datastore
+//!   .bundle(source)                  -> Bundle            what an execution outside of this process needs; made on first use
 //! ```
 //!
 //! Everything needs a multi-threaded tokio runtime with time enabled. A guest runs on a task of its own and yields at
@@ -23,21 +24,28 @@ mod convert;
 mod datastore;
 mod deadline;
 mod engine;
+mod exports;
 mod failure;
 mod grants;
+pub mod guest_process;
 mod host;
 mod imports;
 mod inspect;
+mod instances;
 mod limits;
 mod linker;
 mod model;
+mod preparation;
+mod runner;
 mod state;
 mod store_refusal;
+mod wire;
 
-pub use artifacts::{ArtifactCache, KeptArtifact, RejectedArtifact};
+pub use artifacts::{ArtifactCache, BUNDLE_ARTIFACT, Bundle, Freed, KeptArtifact, RejectedArtifact};
 pub use datastore::ComponentDatastore;
 pub use grants::{Capability, DatastoreBinding, GrantedCapabilities, ModelBinding, UnknownCapability};
 pub use host::{ExtensionSource, Host, HostOptions};
 pub use inspect::{Inspected, InspectedKind};
 pub use limits::{COMPONENT_BYTES_MAX, Limits};
 pub use model::ModelExecutor;
+pub use runner::{Confinement, LaunchError, LaunchRequest, LaunchedRunner, Launcher, RunnerProcess};

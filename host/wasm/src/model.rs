@@ -4,19 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use peat_core::ports::{Invocation, MethodError, MethodExecutor, MethodOutcome, RunData, RunLog};
+use peat_core::ports::{ExtensionError, Invocation, MethodError, MethodExecutor, MethodOutcome, RunData, RunLog};
+use peat_core::repository::Driver;
 use tokio::sync::mpsc;
 
-use crate::bindings::model::{Model, types};
+use crate::bindings::model::types;
 use crate::call::Call;
 use crate::capabilities::data;
 use crate::capabilities::log::GuestLog;
 use crate::convert::lease::millis;
 use crate::convert::text::{line, message};
 use crate::deadline::Patience;
+use crate::exports;
 use crate::grants::{Capability, ModelBinding};
-use crate::host::{ExtensionSource, Host};
+use crate::host::{ExtensionSource, Host, Loaded};
 use crate::inspect::InspectedKind;
+use crate::preparation::reported;
 use crate::state::Services;
 use crate::store_refusal::{NotedData, NotedSpool, StoreRefusal};
 
@@ -31,6 +34,15 @@ pub struct ModelExecutor {
 impl ModelExecutor {
     pub(crate) fn new(host: Host, source: ExtensionSource, binding: ModelBinding) -> Self {
         Self { host, source, binding }
+    }
+
+    async fn load(&self) -> Result<Loaded, ExtensionError> {
+        let ModelBinding { capabilities, files, launcher, .. } = &self.binding;
+        let (host, source, kind) = (&self.host, &self.source, InspectedKind::Models);
+        match launcher {
+            None => host.load_here(source, kind, capabilities).await,
+            Some(launcher) => host.load_elsewhere(source, kind, capabilities, launcher, files).await,
+        }
     }
 
     fn services(&self, refusal: &StoreRefusal) -> Services {
@@ -63,13 +75,18 @@ impl ModelExecutor {
 
 #[async_trait]
 impl MethodExecutor for ModelExecutor {
+    fn driver(&self) -> Driver {
+        // The name of a launcher is that of its driver.
+        self.binding.launcher.as_ref().and_then(|launcher| launcher.name().parse().ok()).unwrap_or_default()
+    }
+
     async fn execute(
         &self,
         invocation: &Invocation,
         data: &dyn RunData,
         log: &dyn RunLog,
     ) -> Result<MethodOutcome, MethodError> {
-        let loaded = self.host.load_source(&self.source, InspectedKind::Models, &self.binding.capabilities).await?;
+        let loaded = reported(self.source.name.as_str(), &*self.binding.observer, self.load()).await?;
         let limits = self.host.options().limits.clone();
         let refusal = StoreRefusal::default();
         let data = NotedData { data, refusal: refusal.clone() };
@@ -86,14 +103,9 @@ impl MethodExecutor for ModelExecutor {
             limits,
             data: Some(client),
             patience: Patience::Total(invocation.deadline),
-            name: "run",
         };
         let parameters = self.invocation(invocation);
-        let run = call.run(
-            |store, instance| Ok(Model::new(&mut *store, instance)?.peat_model_methods().func_run()),
-            move |_| Ok((parameters,)),
-            |_, (answer,)| Ok(answer),
-        );
+        let run = call.run::<exports::Run, _>(move |_| Ok((parameters,)), |_, (answer,)| Ok(answer));
         let logging = async {
             while let Some((source, text)) = written.recv().await {
                 log.line(&source, &text);

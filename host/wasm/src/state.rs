@@ -3,7 +3,7 @@
 //! A state belongs to one `Store` and goes with it. Services are shared between the calls of one extension.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -83,7 +83,7 @@ impl GuestState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         Ok(Self {
-            wasi: wasi::context(&services, &log)?,
+            wasi: wasi::context(Arc::clone(&services.clock), services.preopened(), &log)?,
             accounting: Accounting::new(&limits),
             table,
             log,
@@ -119,8 +119,15 @@ impl GuestState {
 
     /// Notes that a limit was reached and makes the error that ends the call.
     pub(crate) fn limit(&mut self, limit: &'static str, allowed: u64) -> LimitReached {
-        self.accounting.reach(limit, allowed);
-        LimitReached(Reached { limit, allowed })
+        LimitReached::of(&mut self.accounting, limit, allowed)
+    }
+}
+
+impl LimitReached {
+    /// Notes it and makes the error.
+    pub(crate) fn of(accounting: &mut Accounting, limit: &'static str, allowed: u64) -> Self {
+        accounting.reach(limit, allowed);
+        Self(Reached { limit, allowed })
     }
 }
 
@@ -144,6 +151,11 @@ impl WasiView for GuestState {
 }
 
 impl Services {
+    /// The directories that `wasi:filesystem` shows.
+    fn preopened(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.files.iter().filter(|_| self.preopen).map(|(name, path)| (name.as_str(), path.as_path()))
+    }
+
     /// What an extension has before anything is granted: time, randomness and a spool that takes nothing.
     pub(crate) fn none(options: &HostOptions) -> Self {
         Self {

@@ -17,11 +17,11 @@ use peat_core::ports::{
     AcquireRequest, Datastore as _, DatastoreError, DatastoreFeatures, ErrorKind, ExtensionError, HolderIdentity,
     Movement, Observer, Progress, PullRequest, PushRequest,
 };
+use peat_test_guests::text::{datastore_metadata, extension};
 use peat_test_support::local_store::MemoryStore;
 use peat_wasm::{ComponentDatastore, DatastoreBinding, GrantedCapabilities};
 
 use world::World;
-use world::component::{component, datastore_metadata, model_module};
 
 /// Says nothing but what it is.
 struct Somebody;
@@ -69,6 +69,7 @@ async fn open(world: &World, bytes: &[u8]) -> (ComponentDatastore, Vec<String>) 
         spool: store,
         identity: Arc::new(Somebody),
         observer: warnings.clone(),
+        launcher: None,
         movement: Movement::default(),
     };
     let datastore = world.host.datastore(world.install(bytes), binding).await.unwrap();
@@ -92,7 +93,7 @@ fn datastore_with(items: &str, bodies: [&str; 4]) -> Vec<u8> {
            (func (export "peat:datastore/sync@0.1.0#pull") (param {pull_parameters}) (result i32) {pull} (i32.const 2048))
            (func (export "peat:datastore/sync@0.1.0#push") (param i32) (result i32) {push} (i32.const 2048))"#
     );
-    component("peat:datastore/datastore", &model_module(items, &run), &datastore_metadata(&[]))
+    extension("peat:datastore/datastore", &format!("{items}\n{run}"), &datastore_metadata(&[]))
 }
 
 /// As many as a run may write, with its record and its log.

@@ -3,6 +3,10 @@
 #![cfg(feature = "wasm")]
 #![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
 
+#[path = "../../../host/wasm/tests/world/runner.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the tests of the host use all of it")]
+mod runner;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
@@ -13,7 +17,9 @@ use peat_core::identifiers::NamespaceName;
 use peat_core::ports::{Movement, ObjectStore, Silent};
 use peat_store::{BucketSettings, DirectoryObjects, ProcessIdentity, SystemClock, SystemRandom};
 use peat_test_support::local_store::MemoryStore;
-use peat_wasm::{Capability, DatastoreBinding, ExtensionSource, GrantedCapabilities, Host, HostOptions, Limits};
+use peat_wasm::{
+    Capability, DatastoreBinding, ExtensionSource, GrantedCapabilities, Host, HostOptions, Launcher, Limits,
+};
 
 /// One host for all tests of this process: a component is compiled once.
 static HOST: LazyLock<(Host, tempfile::TempDir)> = LazyLock::new(|| {
@@ -39,6 +45,7 @@ enum Place {
 struct Shared {
     place: Place,
     extension: &'static str,
+    in_a_runner: bool,
 }
 
 /// Each extension takes what it wants of it.
@@ -77,6 +84,7 @@ impl Machines for Shared {
             spool: store.clone(),
             identity: Arc::new(ProcessIdentity::new("conformance").unwrap()),
             observer: Arc::new(Silent),
+            launcher: self.in_a_runner.then(|| runner::on_a_thread() as Arc<dyn Launcher>),
             movement: Movement::default(),
         };
         let datastore = HOST.0.datastore(source(self.extension), binding).await.unwrap();
@@ -85,7 +93,7 @@ impl Machines for Shared {
 }
 
 fn machines(extension: &'static str) -> Fixture<Shared> {
-    Fixture::in_directory(|path| Shared { place: Place::Directory(path.to_owned()), extension })
+    Fixture::in_directory(|path| Shared { place: Place::Directory(path.to_owned()), extension, in_a_runner: false })
 }
 
 mod directory {
@@ -102,7 +110,26 @@ mod s3 {
     use peat_conformance_tests::{datastore_lease_suite, datastore_shared_store_suite, datastore_suite};
 
     fn machines() -> Fixture<Shared> {
-        Fixture::in_memory(Shared { place: Place::Bucket(Box::new(buckets::settings())), extension: "peat-s3.wasm" })
+        let place = Place::Bucket(Box::new(buckets::settings()));
+        Fixture::in_memory(Shared { place, extension: "peat-s3.wasm", in_a_runner: false })
+    }
+
+    datastore_suite!(machines());
+    datastore_lease_suite!(machines());
+    datastore_shared_store_suite!(machines());
+}
+
+/// The same on the other end of a runner.
+mod directory_in_a_runner {
+    use super::*;
+    use peat_conformance_tests::{datastore_lease_suite, datastore_shared_store_suite, datastore_suite};
+
+    fn machines() -> Fixture<Shared> {
+        Fixture::in_directory(|path| Shared {
+            place: Place::Directory(path.to_owned()),
+            extension: "peat-directory.wasm",
+            in_a_runner: true,
+        })
     }
 
     datastore_suite!(machines());

@@ -225,6 +225,7 @@ async fn a_lazy_clone_is_one_listing_and_the_first_run_of_a_model_a_few_requests
             summary: "writes".to_owned(),
             arguments: schema,
             methods,
+            driver: None,
         },
         method,
         arguments: serde_json::json!({}),

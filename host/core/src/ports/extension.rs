@@ -4,7 +4,9 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExtensionError {
     /// The file of the extension is not there any more.
-    #[error("extension {extension}: its component {path} is gone; install it again with `peat extension add FILE`")]
+    #[error(
+        "extension {extension}: its component {path} is not there; install it again with `peat extension add FILE`"
+    )]
     Missing {
         /// Name of the extension.
         extension: String,
@@ -86,6 +88,18 @@ pub enum ExtensionError {
         extension: String,
         /// The exported function.
         call: String,
+    },
+    /// What runs it outside of this process could not be started, ended early, or said what it must not say.
+    #[error("extension {extension}: the driver `{driver}` failed in {call}: {reason}")]
+    Runner {
+        /// Name of the extension.
+        extension: String,
+        /// The exported function.
+        call: String,
+        /// The driver.
+        driver: String,
+        /// What failed, and the remedy where there is one.
+        reason: String,
     },
     /// The host itself failed (disk, memory), not the guest.
     #[error("extension {extension}: the host failed in {call}: {reason}")]

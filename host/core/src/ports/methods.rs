@@ -8,6 +8,7 @@ use super::{DatastoreError, ExtensionError, StoreError};
 use crate::content::SharedContent;
 use crate::entry::{Entry, Lifetime, Tag};
 use crate::identifiers::{DataName, MethodName, ModelId, ModelName, ModelTypeName, RunId, Version};
+use crate::repository::Driver;
 
 /// One method run, ready to be executed: arguments are validated, leases held, data hydrated.
 #[derive(Debug, Clone)]
@@ -132,6 +133,11 @@ pub trait MethodExecutor: Send + Sync {
         data: &dyn RunData,
         log: &dyn RunLog,
     ) -> Result<MethodOutcome, MethodError>;
+
+    /// Where it runs them.
+    fn driver(&self) -> Driver {
+        Driver::InProcess
+    }
 
     /// Whether methods start processes of the system, which may want to run methods themselves.
     fn starts_processes(&self) -> bool {

@@ -68,6 +68,19 @@ impl GuestLog {
         (self.sink)(source, &printable(cut));
     }
 
+    /// What was not kept: lines and bytes.
+    pub(crate) fn dropped(&self) -> (u64, u64) {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        (used.dropped_lines, used.dropped_bytes)
+    }
+
+    /// Something was not kept before it came here.
+    pub(crate) fn add_dropped(&self, lines: u64, bytes: u64) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.dropped_lines = used.dropped_lines.saturating_add(lines);
+        used.dropped_bytes = used.dropped_bytes.saturating_add(bytes);
+    }
+
     /// Says what was not kept, if anything. Called once, when the call has ended.
     pub(crate) fn close(&self) {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,16 +100,28 @@ fn cut_at(text: &str, bytes: usize) -> &str {
 
 impl Host for GuestState {
     fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
-        let level = match level {
-            Level::Trace => "trace",
-            Level::Debug => "debug",
-            Level::Info => "info",
-            Level::Warn => "warn",
-            Level::Error => "error",
-        };
-        self.log.add(level, &message);
+        self.log.add(level_word(level), &message);
         Ok(())
     }
+}
+
+/// How each level is written.
+const LEVELS: [(Level, &str); 5] = [
+    (Level::Trace, "trace"),
+    (Level::Debug, "debug"),
+    (Level::Info, "info"),
+    (Level::Warn, "warn"),
+    (Level::Error, "error"),
+];
+
+/// A level as it is written.
+pub(crate) fn level_word(level: Level) -> &'static str {
+    LEVELS.into_iter().find_map(|(known, word)| (known == level).then_some(word)).expect("every level has a word")
+}
+
+/// The level that a word is; none for a standard stream.
+pub(crate) fn level_of(word: &str) -> Option<Level> {
+    LEVELS.into_iter().find_map(|(level, known)| (known == word).then_some(level))
 }
 
 #[cfg(test)]

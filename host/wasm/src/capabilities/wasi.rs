@@ -2,6 +2,7 @@
 //! empty environment, and granted directories for reading. No sockets, no arguments, no terminal.
 
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,25 +14,26 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{FsPerms, HostWallClock, WasiCtx};
 
 use super::log::GuestLog;
-use crate::state::Services;
 
 /// Random bytes of one call: a standard library seeds its maps and no more.
 const RANDOM_BYTES_MAX: u64 = 64 * 1024;
 
-/// A context with nothing but what was granted.
-pub(crate) fn context(services: &Services, log: &Arc<GuestLog>) -> wasmtime::Result<WasiCtx> {
+/// A context with nothing but what was granted: `directories` become preopened ones, by their names.
+pub(crate) fn context<'a>(
+    clock: Arc<dyn Clock>,
+    directories: impl Iterator<Item = (&'a str, &'a Path)>,
+    log: &Arc<GuestLog>,
+) -> wasmtime::Result<WasiCtx> {
     let mut builder = WasiCtx::builder();
     builder
         .stdout(LineStream { log: Arc::clone(log), source: "stdout" })
         .stderr(LineStream { log: Arc::clone(log), source: "stderr" })
-        .wall_clock(WallClock(Arc::clone(&services.clock)))
+        .wall_clock(WallClock(clock))
         .max_random_size(RANDOM_BYTES_MAX)
         .allow_tcp(false)
         .allow_udp(false);
-    if services.preopen {
-        for (name, path) in services.files.iter() {
-            builder.preopened_dir(path, format!("/{name}"), FsPerms::ReadOnly)?;
-        }
+    for (name, path) in directories {
+        builder.preopened_dir(path, format!("/{name}"), FsPerms::ReadOnly)?;
     }
     Ok(builder.build())
 }

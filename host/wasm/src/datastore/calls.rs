@@ -9,40 +9,16 @@ use peat_core::ports::{
     AcquireRequest, ContentRequest, DatastoreError, ExtensionError, PullPage, PullRequest, PushReceipt, PushRequest,
     StoreProfile,
 };
-use wasmtime::Store;
-use wasmtime::component::Instance;
 
 use super::ComponentDatastore;
-use crate::bindings::datastore::Datastore;
-use crate::bindings::datastore::exports::peat::datastore::{capabilities, sync};
-use crate::bindings::hydration::WithHydration;
-use crate::bindings::hydration::exports::peat::datastore::hydration;
+use crate::bindings::datastore::exports::peat::datastore::capabilities;
 use crate::bindings::imports::interfaces::errors::Error;
-use crate::bindings::locks::WithLocks;
 use crate::bindings::locks::exports::peat::datastore::locks;
 use crate::convert::errors::refused;
 use crate::convert::lease::{self, millis};
 use crate::convert::{Invalid, Validated, exchange, profile};
 use crate::deadline::Patience;
-use crate::state::GuestState;
-
-pub(super) type Found<T> = wasmtime::Result<T>;
-
-fn capabilities(store: &mut Store<GuestState>, instance: &Instance) -> Found<capabilities::Guest> {
-    Ok(Datastore::new(&mut *store, instance)?.peat_datastore_capabilities().clone())
-}
-
-fn sync(store: &mut Store<GuestState>, instance: &Instance) -> Found<sync::Guest> {
-    Ok(Datastore::new(&mut *store, instance)?.peat_datastore_sync().clone())
-}
-
-pub(super) fn locks(store: &mut Store<GuestState>, instance: &Instance) -> Found<locks::Guest> {
-    Ok(WithLocks::new(&mut *store, instance)?.peat_datastore_locks().clone())
-}
-
-fn hydration(store: &mut Store<GuestState>, instance: &Instance) -> Found<hydration::Guest> {
-    Ok(WithHydration::new(&mut *store, instance)?.peat_datastore_hydration().clone())
-}
+use crate::exports;
 
 /// What the guest answered, validated when it is not an error.
 pub(super) fn answered<G, A>(
@@ -63,12 +39,8 @@ pub(super) fn settled<A>(called: Result<Result<A, Error>, ExtensionError>) -> Re
 impl ComponentDatastore {
     pub(super) async fn describe(&self) -> Result<capabilities::Description, DatastoreError> {
         let called = self
-            .call("describe", Patience::Total(self.limits.local_deadline))
-            .run(
-                |store, instance| Ok(capabilities(store, instance)?.func_describe()),
-                |_| Ok(()),
-                |_, (answer,)| Ok(answer),
-            )
+            .call(Patience::Total(self.limits.local_deadline))
+            .run::<exports::Describe, _>(|_| Ok(()), |_, (answer,)| Ok(answer))
             .await;
         settled(called)
     }
@@ -76,12 +48,8 @@ impl ComponentDatastore {
     pub(super) async fn call_setup(&self) -> Result<StoreProfile, DatastoreError> {
         let namespace = self.namespace.clone();
         let called = self
-            .call("setup", Patience::Idle(self.limits.datastore_deadline))
-            .run(
-                |store, instance| Ok(capabilities(store, instance)?.func_setup()),
-                move |_| Ok((namespace,)),
-                |_, (answer,)| answered(answer, profile::from_guest),
-            )
+            .call(Patience::Idle(self.limits.datastore_deadline))
+            .run::<exports::Setup, _>(move |_| Ok((namespace,)), |_, (answer,)| answered(answer, profile::from_guest))
             .await;
         settled(called)
     }
@@ -89,12 +57,8 @@ impl ComponentDatastore {
     pub(super) async fn call_verify(&self) -> Result<StoreProfile, DatastoreError> {
         let namespace = self.namespace.clone();
         let called = self
-            .call("verify", Patience::Idle(self.limits.datastore_deadline))
-            .run(
-                |store, instance| Ok(capabilities(store, instance)?.func_verify()),
-                move |_| Ok((namespace,)),
-                |_, (answer,)| answered(answer, profile::from_guest),
-            )
+            .call(Patience::Idle(self.limits.datastore_deadline))
+            .run::<exports::Verify, _>(move |_| Ok((namespace,)), |_, (answer,)| answered(answer, profile::from_guest))
             .await;
         settled(called)
     }
@@ -111,9 +75,8 @@ impl ComponentDatastore {
         // The wait belongs to the caller; the deadline is for what the extension does beside waiting.
         let deadline = self.limits.datastore_deadline.saturating_add(request.wait);
         let called = self
-            .call("acquire", Patience::Total(deadline))
-            .run(
-                |store, instance| Ok(locks(store, instance)?.func_acquire()),
+            .call(Patience::Total(deadline))
+            .run::<exports::Acquire, _>(
                 move |_| Ok((parameters,)),
                 move |_, (answer,)| answered(answer, |leases| exchange::leases_from_guest(leases, &partitions)),
             )
@@ -125,12 +88,8 @@ impl ComponentDatastore {
         let parameters = (self.namespace.clone(), held.iter().map(lease::to_guest).collect());
         let shortest = held.iter().map(|lease| lease.ttl).min().unwrap_or(self.limits.datastore_deadline);
         let called = self
-            .call("clearance", Patience::Total(self.within(shortest)))
-            .run(
-                |store, instance| Ok(locks(store, instance)?.func_clearance()),
-                move |_| Ok(parameters),
-                |_, (answer,)| Ok(answer),
-            )
+            .call(Patience::Total(self.within(shortest)))
+            .run::<exports::Clearance, _>(move |_| Ok(parameters), |_, (answer,)| Ok(answer))
             .await;
         settled(called)
     }
@@ -139,9 +98,8 @@ impl ComponentDatastore {
         let parameters = (self.namespace.clone(), lease::to_guest(held));
         let held_now = held.clone();
         let called = self
-            .call("renew", Patience::Total(self.within(held.ttl)))
-            .run(
-                |store, instance| Ok(locks(store, instance)?.func_renew()),
+            .call(Patience::Total(self.within(held.ttl)))
+            .run::<exports::Renew, _>(
                 move |_| Ok(parameters),
                 move |_, (answer,)| answered(answer, |renewed| lease::renewed_from_guest(renewed, &held_now)),
             )
@@ -152,12 +110,8 @@ impl ComponentDatastore {
     pub(super) async fn call_release(&self, held: &Lease) -> Result<(), DatastoreError> {
         let parameters = (self.namespace.clone(), lease::to_guest(held));
         let called = self
-            .call("release", Patience::Total(self.within(held.ttl)))
-            .run(
-                |store, instance| Ok(locks(store, instance)?.func_release()),
-                move |_| Ok(parameters),
-                |_, (answer,)| Ok(answer),
-            )
+            .call(Patience::Total(self.within(held.ttl)))
+            .run::<exports::Release, _>(move |_| Ok(parameters), |_, (answer,)| Ok(answer))
             .await;
         settled(called)
     }
@@ -166,9 +120,8 @@ impl ComponentDatastore {
         let parameters = exchange::pull_to_guest(request, &self.namespace);
         let asked: Option<BTreeSet<_>> = request.partitions.as_ref().map(|names| names.iter().cloned().collect());
         let called = self
-            .call("pull", Patience::Idle(self.limits.datastore_deadline))
-            .run(
-                |store, instance| Ok(sync(store, instance)?.func_pull()),
+            .call(Patience::Idle(self.limits.datastore_deadline))
+            .run::<exports::Pull, _>(
                 move |_| Ok((parameters,)),
                 move |state, (answer,)| answered(answer, |page| exchange::page_from_guest(state, page, asked.as_ref())),
             )
@@ -179,9 +132,8 @@ impl ComponentDatastore {
     pub(super) async fn call_push(&self, request: &PushRequest) -> Result<PushReceipt, DatastoreError> {
         let (sent, namespace, received) = (request.clone(), self.namespace.clone(), request.clone());
         let called = self
-            .call("push", Patience::Idle(self.limits.datastore_deadline))
-            .run(
-                |store, instance| Ok(sync(store, instance)?.func_push()),
+            .call(Patience::Idle(self.limits.datastore_deadline))
+            .run::<exports::Push, _>(
                 move |state| Ok((exchange::push_to_guest(state, &sent, namespace)?,)),
                 move |_, (answer,)| answered(answer, |receipt| exchange::receipt_from_guest(receipt, &received)),
             )
@@ -196,9 +148,8 @@ impl ComponentDatastore {
         let parameters = (self.namespace.clone(), wanted.iter().map(exchange::wanted_to_guest).collect());
         let count = wanted.len();
         let called = self
-            .call("fetch", Patience::Idle(self.limits.datastore_deadline))
-            .run(
-                |store, instance| Ok(hydration(store, instance)?.func_fetch()),
+            .call(Patience::Idle(self.limits.datastore_deadline))
+            .run::<exports::Fetch, _>(
                 move |_| Ok(parameters),
                 move |state, (answer,)| {
                     answered(answer, |contents| exchange::contents_from_guest(state, contents, count))

@@ -27,6 +27,12 @@ pub(super) fn exported(component: &Component) -> Features {
     OPTIONAL.into_iter().filter(|(name, _)| there(name)).fold(Features::empty(), |sum, (_, feature)| sum | feature)
 }
 
+/// What a runner says that its component exports.
+pub(super) fn named(interfaces: &[String]) -> Features {
+    let there = |name: &str| interfaces.iter().any(|interface| interface == name);
+    OPTIONAL.into_iter().filter(|(name, _)| there(name)).fold(Features::empty(), |sum, (_, feature)| sum | feature)
+}
+
 /// The intersection.
 pub(super) fn usable(described: Features, exported: Features) -> Usable {
     let both = described & exported;

@@ -8,6 +8,7 @@ mod content_check;
 mod features;
 mod lock_calls;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,9 +27,10 @@ use crate::capabilities::log::GuestLog;
 use crate::convert::text::line;
 use crate::deadline::Patience;
 use crate::grants::DatastoreBinding;
-use crate::host::{ExtensionSource, Host, Loaded};
+use crate::host::{ExtensionSource, Host, Loaded, Place};
 use crate::inspect::InspectedKind;
 use crate::limits::Limits;
+use crate::preparation::reported;
 use crate::state::Services;
 
 /// A datastore that an extension provides. Every call has an instance of its own, so calls may overlap.
@@ -59,7 +61,14 @@ impl ComponentDatastore {
         source: ExtensionSource,
         binding: DatastoreBinding,
     ) -> Result<Self, ExtensionError> {
-        let loaded = host.load_source(&source, InspectedKind::Datastore, &binding.capabilities).await?;
+        let (kind, capabilities) = (InspectedKind::Datastore, &binding.capabilities);
+        let loading = async {
+            match &binding.launcher {
+                None => host.load_here(&source, kind, capabilities).await,
+                Some(launcher) => host.load_elsewhere(&source, kind, capabilities, launcher, &BTreeMap::new()).await,
+            }
+        };
+        let loaded = reported(source.name.as_str(), &*binding.observer, loading).await?;
         let services = Services {
             spool: binding.spool,
             observer: binding.observer,
@@ -95,7 +104,10 @@ impl ComponentDatastore {
     async fn probe(&mut self) {
         match self.describe().await {
             Ok(description) => {
-                let exported = features::exported(self.loaded.pre.component());
+                let exported = match &self.loaded.place {
+                    Place::Here(component) => features::exported(component.component()),
+                    Place::Runner(runner) => features::named(&runner.exported().await.unwrap_or_default()),
+                };
                 let usable = features::usable(description.features, exported);
                 if let Some(lie) = usable.promised_in_vain {
                     self.warn(&format!("it promises {lie} and does not export it; peat does without"));
@@ -111,7 +123,7 @@ impl ComponentDatastore {
         self.services.observer.warn(&format!("datastore {}: {message}", self.loaded.extension));
     }
 
-    fn call(&self, name: &'static str, patience: Patience) -> Call {
+    fn call(&self, patience: Patience) -> Call {
         let extension = Arc::clone(&self.loaded.extension);
         let observer = Arc::clone(&self.services.observer);
         let sink = move |level: &str, text: &str| match level {
@@ -125,7 +137,6 @@ impl ComponentDatastore {
             log: GuestLog::new(&self.limits, Box::new(sink)),
             data: None,
             patience,
-            name,
         }
     }
 

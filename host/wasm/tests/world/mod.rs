@@ -2,7 +2,7 @@
 //! what was logged and written.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses a part of this")]
 
-pub mod component;
+pub mod runner;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -90,6 +90,7 @@ impl World {
             secrets: BTreeMap::new(),
             spool: Arc::new(MemoryStore::default()),
             observer: Arc::new(Silent),
+            launcher: None,
         }
     }
 
@@ -99,7 +100,16 @@ impl World {
         self.execute(self.install(bytes), self.binding(), &invocation).await
     }
 
+    /// Runs a method in this process, then on the other end of a runner, and compares all that came of both.
     pub async fn execute(&self, source: ExtensionSource, binding: ModelBinding, invocation: &Invocation) -> Ran {
+        let there = ModelBinding { launcher: Some(runner::on_a_thread()), ..binding.clone() };
+        let here = self.execute_there(source.clone(), binding, invocation).await;
+        here.assert_same(&self.execute_there(source, there, invocation).await);
+        here
+    }
+
+    /// Runs a method where the binding says.
+    pub async fn execute_there(&self, source: ExtensionSource, binding: ModelBinding, invocation: &Invocation) -> Ran {
         let mut invocation = invocation.clone();
         invocation.model_type = source.metadata.model_types()[0].name.clone();
         let invocation = &invocation;
@@ -118,6 +128,17 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// The same result, data and log.
+    fn assert_same(&self, other: &Self) {
+        let result = |ran: &Self| ran.result.as_ref().map_err(ToString::to_string).cloned();
+        assert_eq!(result(self), result(other), "the runner ends otherwise");
+        assert_eq!(self.log, other.log, "the runner logs otherwise");
+        let data = |ran: &Self| -> Vec<_> {
+            ran.data.iter().map(|(name, content)| (name.clone(), content::digest(&**content).unwrap())).collect()
+        };
+        assert_eq!(data(self), data(other), "the runner writes otherwise");
+    }
+
     /// The error's message; panics when there was none.
     pub fn error(&self) -> String {
         self.result.as_ref().expect_err("the run did not fail").to_string()
