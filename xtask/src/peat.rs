@@ -15,6 +15,16 @@ pub(crate) enum Build {
     Release,
 }
 
+impl Build {
+    /// Where Cargo puts it, below the build directory.
+    pub(crate) fn directory(self) -> &'static str {
+        match self {
+            Self::Development => "debug",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// Builds `peat` and answers where it lies. The features of its dependencies are those of the whole workspace, as they are
 /// for tests and lints: for one package alone Cargo would compile Wasmtime once more.
 pub(crate) fn build(build: Build) -> Result<PathBuf> {
@@ -26,13 +36,9 @@ pub(crate) fn build_with(build: Build, others: &[&str]) -> Result<PathBuf> {
     let mut command = process::cargo();
     command.args(["build", "--locked", "--workspace", "--bin", "peat"]).current_dir(workspace::root());
     command.args(others.iter().flat_map(|name| ["--bin", name]));
-    let directory = match build {
-        Build::Development => "debug",
-        Build::Release => {
-            command.arg("--release");
-            "release"
-        }
-    };
+    if let Build::Release = build {
+        command.arg("--release");
+    }
     process::run(&mut command)?;
-    Ok(workspace::target().join(directory).join("peat"))
+    Ok(workspace::target().join(build.directory()).join("peat"))
 }

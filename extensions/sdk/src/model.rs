@@ -174,6 +174,7 @@ macro_rules! export_model {
         types: { $(
             $type:literal : {
                 summary: $type_summary:literal,
+                $(driver: $driver:literal,)?
                 $(arguments: $type_arguments:tt,)?
                 methods: { $(
                     $method:literal => $function:path {
@@ -195,6 +196,7 @@ macro_rules! export_model {
             )* Json("]"),)?
             Json(",\"models\":["), $(
                 Comma, Json("{\"name\":"), Text($type), Json(",\"summary\":"), Text($type_summary),
+                $(Json(",\"driver\":"), Text($driver),)?
                 $(Json(",\"arguments\":"), Json(::core::stringify!($type_arguments)),)?
                 Json(",\"methods\":["), $(
                     Comma, Json("{\"name\":"), Text($method), Json(",\"summary\":"), Text($method_summary),

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use peat_core::identifiers::NamespaceName;
-use peat_core::repository::{DatastoreConfig, RepositoryConfig};
+use peat_core::repository::{DatastoreConfig, RepositoryConfig, parse_size};
 
-use crate::arguments::{duration, size};
+use crate::arguments::duration;
 use crate::failure::Failure;
 
 /// The variable that tells a process what the one that started it holds.
@@ -31,6 +31,8 @@ pub(crate) struct Environment {
     pub(crate) held: Option<String>,
     /// PEAT_CACHE_SIZE: most bytes of compiled extensions.
     pub(crate) cache_bytes_max: Option<u64>,
+    /// PEAT_RUNNER: the executable that runs guests outside of this process.
+    pub(crate) runner: Option<PathBuf>,
     home: Option<PathBuf>,
     cache: Option<PathBuf>,
 }
@@ -66,9 +68,10 @@ impl Environment {
             hydrates_in_background: switch("PEAT_BACKGROUND")?,
             held: text(HELD)?,
             cache_bytes_max: text("PEAT_CACHE_SIZE")?
-                .map(|value| size(&value))
+                .map(|value| parse_size(&value))
                 .transpose()
                 .map_err(|error| wrong("PEAT_CACHE_SIZE", &error))?,
+            runner: path("PEAT_RUNNER"),
             home: path("PEAT_HOME").or_else(|| Some(base("XDG_DATA_HOME", ".local/share")?.join("peat"))),
             cache: path("PEAT_CACHE_DIR").or_else(|| Some(base("XDG_CACHE_HOME", ".cache")?.join("peat"))),
         })

@@ -232,7 +232,7 @@ fn of_extension(error: &ExtensionError, misbehaved: ExitCode) -> ExitCode {
         | ExtensionError::Deadline { .. }
         | ExtensionError::Malformed { .. } => misbehaved,
         ExtensionError::Cancelled { .. } => ExitCode::Interrupted,
-        ExtensionError::Host { .. } => ExitCode::Internal,
+        ExtensionError::Runner { .. } | ExtensionError::Host { .. } => ExitCode::Internal,
     }
 }
 

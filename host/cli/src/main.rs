@@ -4,12 +4,14 @@
 //! error to its exit code. Deliberately absent: anything that could be of use without a terminal (`peat-core`).
 
 mod arguments;
+mod child_process;
 mod commands;
 mod composition;
 mod environment;
 mod exit_code;
 mod failure;
 mod input;
+mod isolation;
 mod panic;
 mod rendering;
 mod shell;

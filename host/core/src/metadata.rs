@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::identifiers::{ExtensionName, MethodName, ModelTypeName};
+use crate::repository::Driver;
 
 /// Name of the custom section.
 pub const SECTION: &str = "peat-extension";
@@ -73,6 +74,9 @@ pub struct ModelType {
     pub arguments: Value,
     /// Its methods.
     pub methods: Vec<Method>,
+    /// Where its methods run, unless the operator says otherwise: `process` or `container`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<Driver>,
 }
 
 /// A method of a model type.
@@ -212,6 +216,13 @@ impl Metadata {
             if !names.insert(name) {
                 return rule(name.to_owned(), "this type is declared twice");
             }
+            if model_type.driver.is_some_and(|driver| driver.is_in_process()) {
+                // It would undo what the operator wrote for the whole repository.
+                return rule(
+                    format!("{name} driver"),
+                    "a type asks for more isolation, not less: process or container",
+                );
+            }
             crate::schema::check(&model_type.arguments).or_else(|reason| rule(format!("{name} arguments"), &reason))?;
             let mut methods = std::collections::BTreeSet::new();
             for method in &model_type.methods {
@@ -269,20 +280,25 @@ mod tests {
 
     #[test]
     fn every_broken_rule_is_named() {
-        let broken: [(&str, Value, &str); 9] = [
+        let broken: [(&str, Value, &str); 11] = [
             ("/format", json!(2), "format 2"),
             ("/name", json!("acme"), "@scope/name"),
             ("/version", json!(""), "version"),
             ("/wants/0/capability", json!("root"), "root"),
             ("/models/0/name", json!("@other/http"), "@acme/http"),
             ("/models/0/methods", json!([]), "at least one method"),
+            ("/models/0/driver", json!("moon"), "moon"),
+            ("/models/0/driver", json!("in-process"), "process or container"),
             ("/models/0/arguments", json!({ "type": 7 }), "arguments"),
             ("/models/0/methods/0/name", json!("../x"), "method name"),
             ("/models", json!([]), "at least one model type"),
         ];
         for (place, value, word) in broken {
             let mut metadata = sound();
-            *metadata.pointer_mut(place).unwrap() = value;
+            match metadata.pointer_mut(place) {
+                Some(known) => *known = value,
+                None => metadata["models"][0]["driver"] = value,
+            }
             let error = parse(&metadata).unwrap_err().to_string();
             assert!(error.contains(word), "{place}: {error}");
         }

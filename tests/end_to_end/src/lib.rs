@@ -7,6 +7,7 @@
 //! misses one says how to make it.
 
 mod bucket;
+mod isolation;
 mod namespace;
 mod outcome;
 mod random;
@@ -19,6 +20,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use bucket::TestBucket;
+pub use isolation::{children_of, containers, containers_of, eventually, is_running, runner, shell_image};
 pub use namespace::{in_mount_namespace, in_pid_namespace};
 pub use outcome::Outcome;
 pub use random::Random;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use peat_core::identifiers::ModelName;
+use peat_core::repository::Driver;
 
 use super::{Assignment, LockCommand, duration};
 
@@ -70,6 +71,9 @@ pub(crate) struct DatastoreSetup {
     /// How long a lease lasts after each renewal
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) lease_ttl: Option<Duration>,
+    /// Where the extension runs: in-process, process or container [default: as peat.yaml says, or in-process]
+    #[arg(long, value_name = "DRIVER")]
+    pub(crate) isolation: Option<Driver>,
     /// What a sync brings: everything, or the index with content on first use [default: as peat.yaml says, or full]
     #[arg(long, value_enum, value_name = "full|lazy")]
     pub(crate) hydration: Option<Hydration>,

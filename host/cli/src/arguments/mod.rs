@@ -40,6 +40,7 @@ Environment:
   PEAT_NAMESPACE     overrides the namespace of peat.yaml
   PEAT_LOCK_TIMEOUT  how long to wait for a lease, as --lock-timeout (90s, 10m)
   PEAT_BACKGROUND    off: a lazy repository brings nothing in the background
+  PEAT_RUNNER        executable for the drivers process and container [peat-runner beside peat]
   PEAT_LOG           filter of the trace on stderr, such as `peat_core=debug`
   NO_COLOR           any value: no colour, as --color never
 
@@ -114,6 +115,9 @@ pub(crate) enum Command {
     /// Look after the compiled extensions of this user
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Look at this machine: what isolates extensions here, and what is broken
+    #[command(after_help = "Example:\n  peat doctor")]
+    Doctor,
     /// Print completions for a shell
     #[command(after_help = "Example:\n  peat completions bash > ~/.local/share/bash-completion/completions/peat")]
     Completions {
@@ -148,26 +152,6 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write 90s, 10m or 1h"))
 }
 
-/// A number of bytes of the command line or the environment.
-pub(crate) fn size(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, u64); 9] = [
-        ("", 1),
-        ("B", 1),
-        ("kB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("TB", 1_000_000_000_000),
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-    ];
-    let wrong = || format!("{text:?} is not a number of bytes; write 500MB or 4GiB");
-    let text = text.trim();
-    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or_else(wrong)?;
-    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor)).ok_or_else(wrong)
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -191,14 +175,6 @@ mod tests {
             }
         }
         walk(&Cli::command(), "");
-    }
-
-    #[test]
-    fn a_size_is_a_number_and_a_unit() {
-        assert_eq!((size("12"), size("3 MB"), size("4GiB")), (Ok(12), Ok(3_000_000), Ok(4 << 30)));
-        for wrong in ["", "GiB", "-1", "1.5GB", "1 gb", "99999999999999999999", "18446744073709551615KiB"] {
-            assert!(size(wrong).unwrap_err().contains("write 500MB"), "{wrong}");
-        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use peat_core::identifiers::{MethodName, ModelName, ModelTypeName};
+use peat_core::repository::Driver;
 
 use super::{Assignment, duration};
 
@@ -99,9 +100,12 @@ pub(crate) struct MethodRun {
     /// The arguments of this run as a JSON or YAML object; `-` reads stdin. --input goes before it
     #[arg(long, value_name = "FILE")]
     pub(crate) input_file: Option<PathBuf>,
-    /// How long the method may take [default: methodTimeout of peat.yaml]
+    /// How long the method may take [default: timeout of the driver, or methodTimeout of peat.yaml]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Where it runs: in-process, process or container [default: by the model, its type, peat.yaml, or in-process]
+    #[arg(long, value_name = "DRIVER")]
+    pub(crate) driver: Option<Driver>,
     /// How long to wait for the lease [default: PEAT_LOCK_TIMEOUT, or lockTimeout of peat.yaml]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) lock_timeout: Option<Duration>,

@@ -4,6 +4,7 @@ mod cache;
 mod completions;
 mod data;
 mod datastore;
+mod doctor;
 mod extension;
 mod model;
 mod repo;
@@ -28,6 +29,7 @@ pub(crate) fn dispatch(
         Command::Datastore(command) => datastore::dispatch(&context()?, command),
         Command::Extension(command) => extension::dispatch(&context()?, command),
         Command::Cache(command) => cache::dispatch(&context()?, &command),
+        Command::Doctor => doctor::doctor(&context()?),
         Command::Completions { shell } => Ok(completions::print(shell)),
         Command::Version => Ok(version::show()),
     }

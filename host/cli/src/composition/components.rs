@@ -1,4 +1,4 @@
-//! Components: the one place of this crate that talks to `peat-wasm`.
+//! Components: the one place of this crate that talks to `peat-wasm`, beside the drivers (`isolation`).
 //!
 //! Making [`Components`] costs nothing: the engine comes with the first guest that runs.
 
@@ -13,8 +13,8 @@ use peat_core::repository::ExtensionGrants;
 use peat_store::{ProcessIdentity, SqliteStore, SystemClock, SystemRandom};
 pub(crate) use peat_wasm::ArtifactCache;
 use peat_wasm::{
-    Capability, ComponentDatastore, DatastoreBinding, ExtensionSource, GrantedCapabilities, Host, HostOptions, Limits,
-    ModelBinding,
+    Capability, ComponentDatastore, DatastoreBinding, ExtensionSource, GrantedCapabilities, Host, HostOptions,
+    Launcher, Limits, ModelBinding,
 };
 use serde_json::Value;
 
@@ -61,6 +61,8 @@ pub(crate) struct DatastoreParts {
     pub(crate) identity: Arc<ProcessIdentity>,
     /// Who watches.
     pub(crate) observer: Arc<dyn Observer>,
+    /// What starts it, where it does not run in this process.
+    pub(crate) launcher: Option<Arc<dyn Launcher>>,
 }
 
 impl Components {
@@ -103,6 +105,7 @@ impl Components {
         repository: &Repository,
         spool: Arc<dyn Spool>,
         observer: Arc<dyn Observer>,
+        launcher: Option<Arc<dyn Launcher>>,
     ) -> Result<Arc<dyn MethodExecutor>, Failure> {
         let grants = repository.grants(&installed.locked.name);
         let binding = ModelBinding {
@@ -112,6 +115,7 @@ impl Components {
             secrets: granted_secrets(&grants)?,
             spool,
             observer,
+            launcher,
         };
         Ok(Arc::new(self.host.model_executor(source(installed), binding)))
     }
@@ -136,6 +140,7 @@ impl Components {
             identity: parts.identity,
             observer: parts.observer,
             movement: Movement::default(),
+            launcher: parts.launcher,
         };
         Ok(OpenDatastore(self.host.datastore(source(installed), binding).await?))
     }

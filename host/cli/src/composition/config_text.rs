@@ -167,6 +167,7 @@ lockTimeout: 90s
             extension: ExtensionName::parse("@peat/directory").unwrap(),
             settings: json!({ "path": "/srv/peat: here" }),
             lease_ttl: std::time::Duration::from_secs(90),
+            isolation: Some(peat_core::repository::Driver::Process),
         };
         let text = with_datastore("peat.yaml", TEXT, Some(&shared)).unwrap();
         assert_eq!(RepositoryConfig::parse("peat.yaml", &text).unwrap().datastore.shared(), Some(&shared));

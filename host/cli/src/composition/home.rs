@@ -47,6 +47,11 @@ impl Home {
         self.home.join("repositories").join(repository.as_str()).join(key)
     }
 
+    /// What runs containers here; where only this user can write.
+    pub(crate) fn containers_file(&self) -> PathBuf {
+        self.home.join("containers.json")
+    }
+
     /// Compiled artifacts.
     pub(crate) fn cache(&self) -> PathBuf {
         self.cache.clone()

@@ -26,7 +26,7 @@ pub(crate) use catalogue::{Catalogue, CatalogueEntry, Provider};
 pub(crate) use command_line::command_line;
 pub(crate) use components::{ArtifactCache, COMPONENT_BYTES_MAX, Components};
 pub(crate) use datastore::{DatastoreChoice, PROFILE_NOTE, resolve_settings};
-pub(crate) use file_access::{read_bounded, read_text_if_there, write_atomically, write_new};
+pub(crate) use file_access::{create_private_directory, read_bounded, read_text_if_there, write_atomically, write_new};
 pub(crate) use grants::{add_grants, lacking};
 pub(crate) use home::Home;
 pub(crate) use hydration::{
@@ -40,6 +40,7 @@ pub(crate) use session::{Session, new_id, run_async, run_interruptible};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::isolation::Isolation;
 use crate::rendering::Screen;
 
 /// What every command starts from.
@@ -69,5 +70,10 @@ impl Context {
     /// The places of this machine.
     pub(crate) fn home(&self) -> Result<Home, Failure> {
         Home::new(&self.environment)
+    }
+
+    /// The drivers of this machine.
+    pub(crate) fn isolation(&self) -> Result<Isolation, Failure> {
+        Ok(Isolation::new(self.environment.runner.clone(), self.home()?.containers_file()))
     }
 }

@@ -14,6 +14,7 @@ use peat_core::ports::{
     Random as _, Replica as _, StoreProfile, StoredEntry, StoredState,
 };
 use peat_core::renewal::RenewalLane;
+use peat_core::repository::{Driver, ResolvedDriver};
 use peat_core::run::RunPorts;
 use peat_core::sync::{self, SyncPorts};
 use peat_core::transfer::{Failures, Hydrated};
@@ -28,6 +29,7 @@ use super::hydration::{Busy, begin_in_background};
 use super::{Catalogue, Context, Extensions, Home, Installed, Provider, Repository, lacking, signals};
 use crate::environment::HELD;
 use crate::failure::Failure;
+use crate::isolation::Isolation;
 use crate::rendering::ProgressDisplay;
 use crate::shell::ShellExecutor;
 
@@ -56,6 +58,7 @@ pub(crate) struct Session {
     /// Who watches.
     pub(crate) observer: Arc<ProgressDisplay>,
     components: Components,
+    isolation: Isolation,
     locks: FileLocks,
     identity: Arc<ProcessIdentity>,
     clock: Arc<SystemClock>,
@@ -99,6 +102,7 @@ impl Session {
         })?;
         Ok(Self {
             components: Components::new(&home),
+            isolation: context.isolation()?,
             home,
             repository,
             choice,
@@ -145,6 +149,7 @@ impl Session {
             let installed = Extensions::open(&self.repository, &self.home).get(&configured.extension)?;
             resolve_settings(&installed.metadata, settings)?;
             let bucket = open_bucket(&installed.metadata, settings, &self.store).await?;
+            let driver = ResolvedDriver::of_datastore(configured, &self.repository.config);
             let parts = DatastoreParts {
                 settings: settings.clone(),
                 directory: open_directory(&installed.metadata, directory.as_ref(), &self.store)?,
@@ -152,6 +157,7 @@ impl Session {
                 store: Arc::clone(&self.store),
                 identity: Arc::clone(&self.identity),
                 observer: self.observer.clone(),
+                launcher: self.isolation.launcher(&driver, self.observer.clone()),
             };
             let opened = self.components.datastore(&installed, &self.repository, parts).await?;
             let datastore = opened.port();
@@ -195,17 +201,44 @@ impl Session {
     }
 
     /// What executes the methods of a model type.
-    pub(crate) fn executor(&self, provider: &Provider) -> Result<Arc<dyn MethodExecutor>, Failure> {
+    pub(crate) fn executor(
+        &self,
+        provider: &Provider,
+        driver: &ResolvedDriver,
+    ) -> Result<Arc<dyn MethodExecutor>, Failure> {
         match provider {
-            Provider::BuiltIn => {
-                let root = self.repository.root.clone();
-                Ok(Arc::new(ShellExecutor::new(root, self.store.clone(), self.clock.clone())))
-            }
-            Provider::Extension(installed) => self.extension_executor(installed),
+            Provider::BuiltIn => self.shell_executor(driver),
+            Provider::Extension(installed) => self.extension_executor(installed, driver),
         }
     }
 
-    fn extension_executor(&self, installed: &Installed) -> Result<Arc<dyn MethodExecutor>, Failure> {
+    fn shell_executor(&self, driver: &ResolvedDriver) -> Result<Arc<dyn MethodExecutor>, Failure> {
+        let root = self.repository.root.clone();
+        let executor = ShellExecutor::new(root.clone(), self.store.clone(), self.clock.clone());
+        let remedy = "choose another with --driver, or with `driver` in the model";
+        match driver.driver {
+            Driver::InProcess => Ok(Arc::new(executor)),
+            // A shell in a process is what in-process is already; to call that isolated would be a lie.
+            Driver::Process => Err(Failure::InvalidInput(format!(
+                "command/shell is built in: it has no component that the driver process ({}) could run; {remedy}:                  in-process, or container with an image",
+                driver.source.as_str()
+            ))),
+            Driver::Container => match self.isolation.shell(driver, root, self.observer.clone()) {
+                Some(container) => Ok(Arc::new(executor.in_container(container))),
+                None => Err(Failure::InvalidInput(format!(
+                    "command/shell in the driver container ({}) needs an image to run in; write `image` into the options of \
+                     the driver container, in peat.yaml or in the model, or {remedy}",
+                    driver.source.as_str()
+                ))),
+            },
+        }
+    }
+
+    fn extension_executor(
+        &self,
+        installed: &Installed,
+        driver: &ResolvedDriver,
+    ) -> Result<Arc<dyn MethodExecutor>, Failure> {
         // Grants can be taken back by hand, in peat.yaml.
         let grants = self.repository.grants(&installed.metadata.name);
         let file = installed.locked.source.as_deref().unwrap_or("FILE");
@@ -213,7 +246,8 @@ impl Session {
             return Err(failure);
         }
         let (spool, observer) = (self.store.clone(), self.observer.clone());
-        self.components.executor(installed, &self.repository, spool, observer)
+        let launcher = self.isolation.launcher(driver, observer.clone());
+        self.components.executor(installed, &self.repository, spool, observer, launcher)
     }
 
     /// The world of a run.
@@ -298,7 +332,11 @@ impl Session {
     pub(crate) async fn bring(&self, entries: &[StoredEntry]) -> Result<(), Failure> {
         let remote: Vec<StoredEntry> =
             entries.iter().filter(|stored| stored.state == StoredState::Remote).cloned().collect();
-        if let (false, Some(datastore)) = (remote.is_empty(), self.datastore().await?) {
+        // The datastore is opened only for what it is asked: opening it loads its component.
+        if remote.is_empty() {
+            return Ok(());
+        }
+        if let Some(datastore) = self.datastore().await? {
             let (mut brought, mut failures) = (Hydrated::default(), Failures::default());
             hydrate::fetch_these(&self.hydrate_ports(datastore), &remote, &mut brought, &mut failures).await?;
         }

@@ -14,15 +14,15 @@ const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// A command, ready to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ShellCommand {
+pub(crate) struct ShellCommand {
     /// For `/bin/sh -c`.
-    pub(super) run: String,
+    pub(crate) run: String,
     /// Absolute, inside the repository.
-    pub(super) directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// All of its environment.
-    pub(super) environment: Vec<(String, OsString)>,
+    pub(crate) environment: Vec<(String, OsString)>,
     /// How long it may take.
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -36,7 +36,7 @@ struct Arguments {
 
 impl ShellCommand {
     /// The run's arguments go before the model's. `variable` reads the environment of the host. No longer than `deadline`.
-    pub(super) fn new(
+    pub(crate) fn new(
         root: &Path,
         model_arguments: &Value,
         arguments: &Value,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::pin::pin;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,18 +13,23 @@ use peat_core::interrupt::Interrupt;
 use peat_core::ports::{
     Clock, Invocation, MethodError, MethodExecutor, MethodOutcome, RunData, RunDataError, RunLog, Spool,
 };
+use peat_core::repository::Driver;
 use tokio::sync::mpsc;
 
 use super::command::ShellCommand;
-use super::process::{Ended, ShellProcess};
 use super::streams::{Event, OutputError, Stop, read_log, read_output};
+use crate::child_process::{ChildProcess, Ended, WithoutHost};
 use crate::environment::HELD;
+use crate::isolation::{ContainerShell, Guarded};
 
 /// Events under way between the readers and the run: a chatty command waits rather than fill memory.
 const EVENTS_MAX: usize = 256;
 
 /// How long reading what a killed command had printed may take: it lies in pipes, and nobody writes any more.
 const READ_REST_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The same of a container, which a runtime takes away first.
+const REMOVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs shell commands in a repository.
 pub(crate) struct ShellExecutor {
@@ -35,12 +41,19 @@ pub(crate) struct ShellExecutor {
     clock: Arc<dyn Clock>,
     /// Triggered by [`MethodExecutor::stop`].
     stopped: Interrupt,
+    /// Where commands run that do not run on the host.
+    container: Option<ContainerShell>,
 }
 
 impl ShellExecutor {
     /// Runs commands in the repository at `root`.
     pub(crate) fn new(root: PathBuf, spool: Arc<dyn Spool>, clock: Arc<dyn Clock>) -> Self {
-        Self { root, spool, clock, stopped: Interrupt::new() }
+        Self { root, spool, clock, stopped: Interrupt::new(), container: None }
+    }
+
+    /// The same in containers.
+    pub(crate) fn in_container(self, container: ContainerShell) -> Self {
+        Self { container: Some(container), ..self }
     }
 }
 
@@ -61,13 +74,21 @@ impl MethodExecutor for ShellExecutor {
         let (own, given) = (&invocation.model_arguments, &invocation.arguments);
         let mut command = ShellCommand::new(&self.root, own, given, invocation.deadline, |name| std::env::var_os(name))
             .map_err(|wrong| failed(wrong.to_string()))?;
-        if let Some(held) = &invocation.held {
+        // There is no peat in a container that could use it.
+        if let (Some(held), None) = (&invocation.held, &self.container) {
             command.environment.push((HELD.to_owned(), held.into()));
         }
-        // Dropped with this future, at whatever point that happens: the group is killed.
-        let mut process = ShellProcess::start(&command)
-            .map_err(|error| MethodError::Process(format!("/bin/sh could not be started: {error}")))?;
+        // Dropped with this future, at whatever point that happens: the group is killed, the container removed.
+        let mut process = self.start(&command).await?;
         let (cut, (end, output)) = self.watch(&mut process, &command, log).await?;
+        if let (Some(container), None) = (&self.container, cut)
+            && container.failed_to_run(end)
+        {
+            return Err(MethodError::Process(
+                "the container could not be run, for the reason in the log; `peat doctor` says what works here"
+                    .to_owned(),
+            ));
+        }
         keep(data, end, output?)?;
         match (cut, end) {
             (Some(cut), _) => Err(cut.error(&command, "is kept")),
@@ -75,6 +96,10 @@ impl MethodExecutor for ShellExecutor {
             (None, Ended::Status(code)) => Err(failed(format!("the command failed with exit status {code}"))),
             (None, Ended::Signal(signal)) => Err(failed(format!("the command was killed by signal {signal}"))),
         }
+    }
+
+    fn driver(&self) -> Driver {
+        if self.container.is_some() { Driver::Container } else { Driver::InProcess }
     }
 
     fn starts_processes(&self) -> bool {
@@ -111,44 +136,69 @@ impl Cut {
 }
 
 impl ShellExecutor {
+    async fn start(&self, command: &ShellCommand) -> Result<Guarded, MethodError> {
+        match &self.container {
+            None => ChildProcess::start(on_host(command), WithoutHost::Ends)
+                .map(Guarded::alone)
+                .map_err(|error| MethodError::Process(format!("/bin/sh could not be started: {error}"))),
+            Some(container) => container.start(command).await.map_err(|error| MethodError::Process(error.to_string())),
+        }
+    }
+
     /// Follows the command until its end, which is made where it takes too long or is asked to stop.
     async fn watch(
         &self,
-        process: &mut ShellProcess,
+        process: &mut Guarded,
         command: &ShellCommand,
         log: &dyn RunLog,
     ) -> Result<(Option<Cut>, End), MethodError> {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let stop = Stop::default();
         let reading = (|| {
-            if let Some(pipe) = process.stdout.take() {
+            if let Some(pipe) = process.child.stdout.take() {
                 read_output(pipe, Arc::clone(&self.spool), stop.clone(), sender.clone())?;
             }
-            if let Some(pipe) = process.stderr.take() {
+            if let Some(pipe) = process.child.stderr.take() {
                 read_log(pipe, stop.clone(), sender.clone())?;
             }
             std::io::Result::Ok(())
         })();
         reading.map_err(|error| MethodError::Process(format!("the command's output could not be read: {error}")))?;
         drop(sender);
-        let group = process.group();
+        let stopper = process.stopper();
         let mut followed = pin!(follow(process, events, &stop, log));
         let cut = tokio::select! {
             end = &mut followed => return Ok((None, end?)),
             () = self.clock.sleep(command.timeout) => Cut::Timeout,
             () = self.stopped.wait() => Cut::Stopped,
         };
-        group.kill();
+        stopper.stop();
+        let rest = if self.container.is_some() { REMOVE_TIMEOUT } else { READ_REST_TIMEOUT };
         tokio::select! {
             end = followed => Ok((Some(cut), end?)),
-            () = self.clock.sleep(READ_REST_TIMEOUT) => Err(cut.error(command, "could not be read in time")),
+            () = self.clock.sleep(rest) => Err(cut.error(command, "could not be read in time")),
         }
     }
 }
 
+/// The command as a child of this process, with no input and nothing inherited but its pipes.
+fn on_host(command: &ShellCommand) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .arg("-c")
+        .arg(&command.run)
+        .current_dir(&command.directory)
+        .env_clear()
+        .envs(command.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    shell
+}
+
 /// Passes log lines on until the command has ended and both streams are read.
 async fn follow(
-    process: &mut ShellProcess,
+    process: &mut Guarded,
     mut events: mpsc::Receiver<Event>,
     stop: &Stop,
     log: &dyn RunLog,
@@ -158,7 +208,7 @@ async fn follow(
     let mut end = None;
     loop {
         tokio::select! {
-            ended = process.end(), if end.is_none() => {
+            ended = process.child.end(), if end.is_none() => {
                 end = Some(ended.map_err(lost)?);
                 stop.now();
             }
@@ -175,7 +225,7 @@ async fn follow(
                 None => {
                     let end = match end {
                         Some(end) => end,
-                        None => process.end().await.map_err(lost)?,
+                        None => process.child.end().await.map_err(lost)?,
                     };
                     let output = output.unwrap_or_else(|| Err(MethodError::Process("the output was not read".to_owned())));
                     return Ok((end, output));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ConfigError, duration, parse_yaml};
+use super::{ConfigError, Driver, DriverChoice, DriverDefaults, duration, parse_yaml, write_duration};
 use crate::identifiers::{ExtensionName, GrantName, NamespaceName, RepositoryId};
 use crate::lease::LEASE_TTL_DEFAULT;
 
@@ -45,6 +45,12 @@ pub struct RepositoryConfig {
     /// How long a method run may take.
     #[serde(default = "method_timeout_default", deserialize_with = "duration")]
     pub method_timeout: Duration,
+    /// Where methods run, unless their model or its type says so.
+    #[serde(default)]
+    pub driver: Option<DriverChoice>,
+    /// Options of the drivers, whoever chooses them.
+    #[serde(default)]
+    pub drivers: DriverDefaults,
     /// What the operator allows each extension.
     #[serde(default)]
     pub grants: BTreeMap<ExtensionName, ExtensionGrants>,
@@ -54,7 +60,8 @@ pub struct RepositoryConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(
     untagged,
-    expecting = "write `datastore: local`, or `datastore:` with the keys extension, settings and leaseTtl"
+    expecting = "write `datastore: local`, or `datastore:` with the keys extension, settings, leaseTtl and isolation \
+                 (in-process, process or container)"
 )]
 pub enum DatastoreConfig {
     /// The embedded one of this machine.
@@ -99,6 +106,9 @@ pub struct SharedDatastore {
     /// How long a lease lasts after each renewal.
     #[serde(default = "lease_ttl_default", deserialize_with = "duration", serialize_with = "write_duration")]
     pub lease_ttl: Duration,
+    /// Where the extension runs; in the process of the host, unless it says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Driver>,
 }
 
 /// What a sync brings to this machine.
@@ -135,6 +145,9 @@ impl RepositoryConfig {
         if config.datastore.shared().is_some_and(|shared| !is_lease_ttl(shared.lease_ttl)) {
             return rule("datastore.leaseTtl: write a duration from 2s to 1h".to_owned());
         }
+        if let Err(reason) = config.drivers.check() {
+            return rule(reason);
+        }
         Ok(config)
     }
 }
@@ -154,10 +167,6 @@ fn method_timeout_default() -> Duration {
 
 fn lease_ttl_default() -> Duration {
     LEASE_TTL_DEFAULT
-}
-
-fn write_duration<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_duration(*duration))
 }
 
 #[cfg(test)]

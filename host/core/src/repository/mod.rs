@@ -4,8 +4,10 @@
 //! somebody else's work; here text becomes values.
 
 mod config;
+mod driver;
 mod lock_file;
 mod model;
+mod size;
 
 use std::time::Duration;
 
@@ -13,10 +15,15 @@ pub use config::{
     DatastoreConfig, ExtensionGrants, HydrationStrategy, LOCK_TIMEOUT_DEFAULT, METHOD_TIMEOUT_DEFAULT,
     RepositoryConfig, SharedDatastore, is_lease_ttl,
 };
+pub use driver::{
+    ContainerNetwork, ContainerRuntime, DRIVER_MEMORY_DEFAULT, DRIVER_PIDS_DEFAULT, Driver, DriverChoice,
+    DriverDefaults, DriverOptions, DriverSource, ResolvedDriver,
+};
 pub use lock_file::{LockFile, LockedExtension};
-pub use model::{Driver, Model};
+pub use model::Model;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+pub use size::parse_size;
 
 /// Largest file an operator writes, in bytes. More is a mistake, and parsing it would only take time and memory.
 pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
@@ -45,4 +52,8 @@ fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duratio
     humantime::parse_duration(&text).map_err(|error| {
         serde::de::Error::custom(format!("{text:?} is not a duration ({error}); write 90s, 10m or 1h"))
     })
+}
+
+fn write_duration<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_duration(*duration))
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ConfigError, parse_yaml};
+use super::{ConfigError, DriverChoice, parse_yaml};
 use crate::identifiers::{ModelId, ModelName, ModelTypeName, PartitionName};
 
 /// A model: a definition of one model type.
@@ -25,16 +25,7 @@ pub struct Model {
     pub reads: Vec<ModelName>,
     /// Where its methods run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub driver: Option<Driver>,
-}
-
-/// Where a method runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Driver {
-    /// In the process of the host.
-    #[default]
-    InProcess,
+    pub driver: Option<DriverChoice>,
 }
 
 impl Model {

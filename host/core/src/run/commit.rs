@@ -162,6 +162,7 @@ fn prepare(opened: &Opened, held: &Held, executed: Executed<'_>) -> Result<(Stag
         waited_ms: u64::try_from(held.waited.as_millis()).unwrap_or(u64::MAX),
         data,
         log_bytes_dropped: executed.log.dropped,
+        driver: executed.driver,
     };
     let text = serde_json::to_vec(&record).expect("a record of strings and numbers always serialises");
     // Record and log are facts about the run, whether it failed or not: they are never hidden as "of a failed run".

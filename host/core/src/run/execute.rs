@@ -12,6 +12,7 @@ use super::{RunError, RunPorts};
 use crate::hold::Held;
 use crate::interrupt::Interrupt;
 use crate::ports::{DatastoreError, Invocation, MethodError, MethodOutcome};
+use crate::repository::Driver;
 
 /// How long a method that can end by itself may take for it: the operator waits, and the commit comes after.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -22,6 +23,7 @@ pub(super) struct Executed<'a> {
     pub(super) data: StagedData<'a>,
     pub(super) log: FinishedLog,
     pub(super) finished_at_ms: u64,
+    pub(super) driver: Driver,
 }
 
 /// How it ended.
@@ -69,5 +71,5 @@ pub(super) async fn execute<'a>(
         Err(error) => Ending::LeaseLost(error),
     };
     let log = log.finish()?;
-    Ok(Executed { ending, data, log, finished_at_ms: ports.clock.now_ms() })
+    Ok(Executed { ending, data, log, finished_at_ms: ports.clock.now_ms(), driver: ports.executor.driver() })
 }

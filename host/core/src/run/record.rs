@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::identifiers::{DataName, MethodName, ModelId, ModelName, ModelTypeName, RunId};
+use crate::repository::Driver;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +73,9 @@ pub struct RunRecord {
     pub data: Vec<WrittenData>,
     /// Bytes of log that were produced but not kept.
     pub log_bytes_dropped: u64,
+    /// Where the method ran. Left out where that is in the process of the host, as it always was once.
+    #[serde(default, skip_serializing_if = "Driver::is_in_process")]
+    pub driver: Driver,
 }
 
 #[cfg(test)]

@@ -8,12 +8,14 @@ use peat_core::identifiers::ExtensionName;
 use peat_core::lease::LEASE_TTL_DEFAULT;
 use peat_core::metadata::{Kind, Metadata};
 use peat_core::ports::{EntryFilter, LocalStore as _, StoreProfile};
-use peat_core::repository::{HydrationStrategy, SharedDatastore, is_lease_ttl};
+use peat_core::repository::{Driver, HydrationStrategy, SharedDatastore, is_lease_ttl};
 use serde_json::{Map, Value, json};
 
 use super::profile::{defect, findings_on, profile_json, remember};
 use crate::arguments::{DatastoreSetup, Hydration};
-use crate::composition::{Context, DatastoreChoice, Extensions, Session, resolve_settings, run_interruptible};
+use crate::composition::{
+    Context, DatastoreChoice, Extensions, Repository, Session, resolve_settings, run_interruptible,
+};
 use crate::failure::Failure;
 use crate::input::assign;
 use crate::rendering::{Answer, Page, Tone};
@@ -32,7 +34,11 @@ pub(super) fn setup(context: &Context, arguments: &DatastoreSetup) -> Result<Ans
 }
 
 fn choose_local(context: &Context, arguments: &DatastoreSetup) -> Result<Answer, Failure> {
-    if !arguments.settings.is_empty() || arguments.lease_ttl.is_some() || arguments.hydration.is_some() {
+    if !arguments.settings.is_empty()
+        || arguments.lease_ttl.is_some()
+        || arguments.hydration.is_some()
+        || arguments.isolation.is_some()
+    {
         return Err(Failure::InvalidInput("the datastore `local` has no settings; leave them out".to_owned()));
     }
     let mut repository = context.repository_for_change()?;
@@ -55,7 +61,8 @@ fn choose_shared(context: &Context, arguments: &DatastoreSetup) -> Result<Answer
     let local_items = local_items(context)?;
     let repository = context.repository_for_change()?;
     let metadata = Extensions::open(&repository, &context.home()?).get(&name)?.metadata;
-    let configured = configured(arguments, &metadata, name)?;
+    let isolation = arguments.isolation.or_else(|| isolation_of(&repository, &name));
+    let configured = configured(arguments, &metadata, name, isolation)?;
     let choice = DatastoreChoice::shared(&repository, configured.clone());
     if let DatastoreChoice::Shared { settings, directory, .. } = &choice {
         resolve_settings(&metadata, settings)?;
@@ -101,6 +108,7 @@ fn configured(
     arguments: &DatastoreSetup,
     metadata: &Metadata,
     extension: ExtensionName,
+    isolation: Option<Driver>,
 ) -> Result<SharedDatastore, Failure> {
     let schema = match &metadata.kind {
         Kind::Datastore(datastore) => &datastore.settings,
@@ -112,7 +120,13 @@ fn configured(
         extension,
         settings: Value::Object(settings),
         lease_ttl: arguments.lease_ttl.unwrap_or(LEASE_TTL_DEFAULT),
+        isolation: isolation.filter(|isolation| !isolation.is_in_process()),
     })
+}
+
+/// Where the extension runs already: choosing it again moves it nowhere.
+fn isolation_of(repository: &Repository, extension: &ExtensionName) -> Option<Driver> {
+    repository.shared_datastore().filter(|shared| shared.extension == *extension)?.isolation
 }
 
 /// Only setup creates it: later a missing directory is a file system that is not mounted.

@@ -17,6 +17,9 @@ pub(super) fn describe(context: &Context, name: &ModelTypeName) -> Result<Answer
     fields.field("type", model_type.name.as_str());
     fields.field("summary", &model_type.summary);
     fields.field("provider", entry.provider.name());
+    if let Some(driver) = model_type.driver {
+        fields.field("driver", driver.as_str());
+    }
     page.table(fields);
     arguments_on(&mut page, "Arguments of a model", &model_type.arguments);
     for method in &model_type.methods {

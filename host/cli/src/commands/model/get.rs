@@ -1,6 +1,7 @@
 //! `peat model get`.
 
 use peat_core::identifiers::ModelName;
+use peat_core::repository::ResolvedDriver;
 use serde_json::{Value, json};
 
 use super::{catalogue_of, methods_table, model_json, type_json};
@@ -14,6 +15,8 @@ pub(super) fn get(context: &Context, name: &ModelName) -> Result<Answer, Failure
     let models = repository.models()?;
     let file = models.get(name)?;
     let entry = catalogue_of(context, &repository)?.get(&file.model.model_type);
+    let of_type = entry.as_ref().ok().and_then(|entry| entry.model_type.driver);
+    let driver = ResolvedDriver::of_run(None, file.model.driver.as_ref(), of_type, &repository.config);
     let mut page = Page::default();
     let mut fields = Table::fields();
     fields.field("model", file.model.name.as_str());
@@ -24,6 +27,7 @@ pub(super) fn get(context: &Context, name: &ModelName) -> Result<Answer, Failure
         let names: Vec<&str> = file.model.reads.iter().map(|name| name.as_str()).collect();
         fields.field("reads", names.join(", "));
     }
+    fields.field("driver", format!("{} ({})", driver.driver, driver.source.as_str()));
     page.table(fields);
     if let Some(arguments) = file.model.arguments.as_object().filter(|arguments| !arguments.is_empty()) {
         page.heading("Arguments");
@@ -44,5 +48,10 @@ pub(super) fn get(context: &Context, name: &ModelName) -> Result<Answer, Failure
             Value::Null
         }
     };
-    Ok(Answer::new(json!({ "model": model_json(file), "type": model_type }), page))
+    let driver = json!({
+        "kind": driver.driver,
+        "from": driver.source.as_str(),
+        "options": serde_json::to_value(&driver.options).unwrap_or_default(),
+    });
+    Ok(Answer::new(json!({ "model": model_json(file), "type": model_type, "driver": driver }), page))
 }

@@ -66,6 +66,7 @@ fn type_json(entry: &CatalogueEntry) -> Value {
         "provider": entry.provider.name(),
         "arguments": model_type.arguments,
         "methods": model_type.methods,
+        "driver": model_type.driver,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use peat_core::interrupt::Interrupt;
 use peat_core::lease::LEASE_TTL_DEFAULT;
-use peat_core::repository::Model;
+use peat_core::repository::{Model, ResolvedDriver};
 use peat_core::run::{RunReport, RunRequest, RunStatus, run_method};
 use serde_json::{Map, Value, json};
 
@@ -23,10 +23,16 @@ pub(super) fn run(context: &Context, arguments: &MethodRun) -> Result<Answer, Fa
     let reads = model.reads.iter().map(|name| Ok(models.get(name)?.model.clone())).collect::<Result<_, Failure>>()?;
     let session = Session::open(context, repository)?;
     let entry = session.catalogue().get(&model.model_type)?;
-    let request = request(&session, arguments, model, reads, &entry)?;
+    let driver = ResolvedDriver::of_run(
+        arguments.driver,
+        model.driver.as_ref(),
+        entry.model_type.driver,
+        &session.repository.config,
+    );
+    let request = request(&session, arguments, &driver, model, reads, &entry)?;
     entry.check_run(&session.repository.root, &request)?;
     let model = request.model.clone();
-    let report = run_async(async |interrupt| execute(&session, &entry, request, interrupt).await)?;
+    let report = run_async(async |interrupt| execute(&session, &entry, &driver, request, interrupt).await)?;
     // Progress is gone from the terminal before anything is printed.
     session.close(context);
     Ok(answer(&model, &report))
@@ -35,6 +41,7 @@ pub(super) fn run(context: &Context, arguments: &MethodRun) -> Result<Answer, Fa
 fn request(
     session: &Session,
     arguments: &MethodRun,
+    driver: &ResolvedDriver,
     model: Model,
     reads: Vec<Model>,
     entry: &CatalogueEntry,
@@ -51,7 +58,7 @@ fn request(
         method: arguments.method.clone(),
         arguments: Value::Object(values),
         reads,
-        timeout: arguments.timeout.unwrap_or(config.method_timeout),
+        timeout: arguments.timeout.or(driver.options.timeout).unwrap_or(config.method_timeout),
         lock_timeout: arguments.lock_timeout.unwrap_or(config.lock_timeout),
         lease_ttl: config.datastore.shared().map_or(LEASE_TTL_DEFAULT, |shared| shared.lease_ttl),
         hydration: config.hydration_strategy,
@@ -61,10 +68,11 @@ fn request(
 async fn execute(
     session: &Session,
     entry: &CatalogueEntry,
+    driver: &ResolvedDriver,
     request: RunRequest,
     interrupt: Interrupt,
 ) -> Result<RunReport, Failure> {
-    let executor = session.executor(&entry.provider)?;
+    let executor = session.executor(&entry.provider, driver)?;
     let datastore = session.datastore().await?;
     let ports = session.run_ports(datastore, &*executor);
     Ok(Box::pin(run_method(&ports, request, &interrupt)).await?)

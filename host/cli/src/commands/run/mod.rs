@@ -42,6 +42,7 @@ pub(super) fn record_json(record: &RunRecord) -> Value {
         "finishedAt": timestamp(record.finished_at_ms),
         "durationMs": record.finished_at_ms.saturating_sub(record.started_at_ms),
         "waitedMs": record.waited_ms,
+        "driver": record.driver,
         "data": data,
         "logBytesDropped": record.log_bytes_dropped,
     })

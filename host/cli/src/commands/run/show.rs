@@ -29,6 +29,7 @@ pub(super) fn show(context: &Context, run: &RunId) -> Result<Answer, Failure> {
     fields.field("started", timestamp(record.started_at_ms));
     fields.field("took", short_duration(record.finished_at_ms.saturating_sub(record.started_at_ms)));
     fields.field("waited", short_duration(record.waited_ms));
+    fields.field("driver", record.driver.as_str());
     page.table(fields);
     if !record.data.is_empty() {
         page.heading("Data");

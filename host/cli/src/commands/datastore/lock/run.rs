@@ -15,13 +15,13 @@ use serde_json::json;
 
 use super::with_leases;
 use crate::arguments::LockRun;
+use crate::child_process::end_with_host;
 use crate::commands::datastore::sync::partitions;
 use crate::composition::{Context, Session, run_async};
 use crate::environment::HELD;
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::rendering::{Answer, Page};
-use crate::shell::end_with_host;
 
 /// Models of one command: each is told to the processes that it starts, in one environment variable.
 const MODELS_MAX: usize = 100;
