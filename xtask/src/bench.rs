@@ -1,102 +1,61 @@
-//! `cargo xtask bench`: what a user waits for, measured as a user sees it: whole processes of a release build.
+//! `cargo xtask bench`: what a user waits for, measured as a user sees it: whole processes of a release build; and what a
+//! call costs inside of one.
 //!
 //! Figures of one run of this command can be compared with each other; figures of different machines or days cannot. So
 //! ratios are printed, and every result holds its smallest and largest value.
 
+mod check;
 mod measure;
+mod processes;
 mod section;
 mod store;
 mod subject;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use serde_json::{Value, json};
+use anyhow::{Result, bail};
+use serde_json::json;
 
-use crate::{guests, peat, workspace};
+use crate::workspace;
+use check::Check;
 use measure::Figure;
-use subject::Subject;
+use processes::Size;
 
-/// Extensions of the listing: the number at which a comparable system took 46 s.
-const EXTENSIONS: usize = 104;
+const USAGE: &str = "\
+cargo xtask bench [--quick]
+cargo xtask bench store [--quick] [--seed N]
 
-/// Runs of what takes milliseconds.
-const RUNS: usize = 40;
-
-/// Runs of what compiles first.
-const COMPILING_RUNS: usize = 10;
+  --quick  fewer and smaller: to try it out
+";
 
 /// `bench` measures processes, `bench store` the shared store.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     match arguments.split_first() {
-        None => processes(),
+        None => processes(Size::FULL),
+        Some((what, [])) if what == "--quick" => processes(Size::QUICK),
         Some((what, rest)) if what == "store" => store::run(rest),
-        Some((what, _)) => bail!("`bench {what}` is not known: there are `bench` and `bench store`"),
+        Some(_) => bail!("{USAGE}"),
     }
 }
 
-/// Measures and prints, and writes `target/bench/results.json`.
-fn processes() -> Result<ExitCode> {
-    let built = guests::build(&guests::Options::default())?;
-    println!("Building peat (release)");
-    let peat = peat::build(peat::Build::Release)?;
-    let results_directory = workspace::target().join("bench");
-    let scratch = results_directory.join("processes");
-    if scratch.exists() {
-        std::fs::remove_dir_all(&scratch)?;
-    }
-    let component = |name: &str| {
-        let guest = built.iter().find(|guest| guest.name == name);
-        guest.map(|guest| guest.path.clone()).with_context(|| format!("no component {name} was built"))
-    };
-
-    let empty = Subject::new(&peat, &scratch.join("empty"))?;
-    let many = Subject::new(&peat, &scratch.join("many"))?;
-    many.install_copies(&component("example-text")?, EXTENSIONS)?;
-    let method = Subject::new(&peat, &scratch.join("method"))?;
-    method.install(&component("test-empty")?)?;
-    method.peat(&["model", "create", "subject", "--type", "@test/empty"])?;
-    let run = ["model", "method", "run", "subject", "nothing"];
-
-    let search = format!("model type search, {EXTENSIONS} extensions");
-    let figures = [
-        Figure::measure("version", RUNS, || empty.time(&["version"]))?,
-        Figure::measure("model type search, no extension", RUNS, || empty.time(&["model", "type", "search"]))?,
-        Figure::measure(&search, RUNS, || many.time(&["model", "type", "search"]))?,
-        Figure::measure("first run of a method (compiles)", COMPILING_RUNS, || {
-            method.forget_compiled()?;
-            method.time(&run)
-        })?,
-        Figure::measure("later run of the same method (cached)", RUNS, || method.time(&run))?,
-    ];
-    let ratios = [
-        ratio("listing with 104 extensions / without any", &figures[2], &figures[1]),
-        ratio("first run / later run", &figures[3], &figures[4]),
-        ratio("later run / version", &figures[4], &figures[0]),
-    ];
-    print(&figures, &ratios);
+/// Measures and prints, and writes `target/bench/results.json`. Fails when something that does not depend on the machine
+/// misses its target.
+fn processes(size: Size) -> Result<ExitCode> {
+    let (figures, checks) = processes::measure(size)?;
+    print(&figures, &checks);
     let results = json!({
-        "unit": "ms",
         "figures": figures.iter().map(Figure::to_json).collect::<Vec<_>>(),
-        "ratios": ratios.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect::<Vec<Value>>(),
+        "checks": checks.iter().map(Check::to_json).collect::<Vec<_>>(),
     });
-    let file = results_directory.join("results.json");
+    let file = workspace::target().join("bench/results.json");
     std::fs::write(&file, format!("{results:#}\n"))?;
     println!("\nwritten to {}", file.display());
-    Ok(ExitCode::SUCCESS)
+    Ok(if checks.iter().any(Check::fails) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn ratio(name: &'static str, over: &Figure, under: &Figure) -> (&'static str, f64) {
-    (name, (over.median_ms() / under.median_ms() * 100.0).round() / 100.0)
-}
-
-fn print(figures: &[Figure], ratios: &[(&str, f64)]) {
-    println!("\n{:<44} {:>9} {:>9} {:>9}  runs", "whole process, ms", "median", "min", "max");
-    for figure in figures {
-        println!("{figure}");
-    }
-    println!("\n{:<44} {:>9}", "ratio of medians", "");
-    for (name, value) in ratios {
-        println!("{name:<44} {value:>9.2}");
-    }
+fn print(figures: &[Figure], checks: &[Check]) {
+    println!("\n{:<52} {:>9} {:>9} {:>9}  unit  runs", "measured", "median", "min", "max");
+    figures.iter().for_each(|figure| println!("{figure}"));
+    println!("\n{:<52} {:>9} {:>9}", "of medians", "", "target");
+    checks.iter().for_each(|check| println!("{check}"));
 }

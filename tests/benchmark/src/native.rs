@@ -112,6 +112,7 @@ fn request(model: Model) -> RunRequest {
             summary: "writes".to_owned(),
             arguments: schema,
             methods: vec![described],
+            driver: None,
         },
         model,
         method,

@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("host/wasm", &["host/core"]),
     ("host/store", &["host/core"]),
     ("host/cli", &["host/core", "host/wasm", "host/store"]),
+    ("host/runner", &["host/wasm"]),
     ("extensions/sdk", &[]),
     ("extensions/chain", &["extensions/sdk"]),
     ("extensions/directory", &["extensions/sdk", "extensions/chain"]),

@@ -91,6 +91,36 @@ fn a_component_that_does_not_keep_the_contract_is_refused_by_name() {
 }
 
 #[test]
+fn a_small_file_that_pretends_to_be_huge_is_refused_before_it_is_compiled() {
+    let scratch = Scratch::new();
+    let repository = scratch.machine().repository("r");
+    let cases: [(&str, Vec<u8>, &[&str]); 5] = [
+        ("nested", guests::component_of_nested_components(), &["limit"]),
+        ("multiplied", guests::component_that_multiplies(), &["instances"]),
+        ("nested-types", guests::model_with_nested_types(), &["nesting"]),
+        ("many-imports", guests::model_with_many_imports(), &["more than 1000 imports"]),
+        ("nested-metadata", guests::metadata_nested_deep(), &["recursion limit"]),
+    ];
+    for (name, bytes, words) in cases {
+        assert!(bytes.len() < 512 * 1024, "{name} has {} bytes", bytes.len());
+        refused(&repository, name, &bytes, 2, words);
+    }
+}
+
+#[test]
+fn an_extension_that_does_its_worst_when_it_is_instantiated_is_refused() {
+    let scratch = Scratch::new();
+    let repository = scratch.machine().repository("r");
+    for guest in guests::HOSTILE.iter().filter(|guest| guest.is_refused_when_added()) {
+        let words = match guest.ends {
+            guests::Ends::Limit(limit) => limit,
+            _ => "did not finish instantiation within 30000 ms",
+        };
+        refused(&repository, guest.name, &guest.extension(), 6, &[words]);
+    }
+}
+
+#[test]
 fn an_import_that_nobody_granted_is_refused_by_name() {
     let scratch = Scratch::new();
     let repository = scratch.machine().repository("r");

@@ -27,6 +27,11 @@ const GUESTS: &[(&str, Maker)] = &[
     ("metadata-unknown-key", guests::metadata_with_an_unknown_key),
     ("metadata-method-twice", guests::metadata_naming_a_method_twice),
     ("metadata-too-large", guests::metadata_too_large),
+    ("metadata-nested", guests::metadata_nested_deep),
+    ("nested", guests::component_of_nested_components),
+    ("multiplied", guests::component_that_multiplies),
+    ("nested-types", guests::model_with_nested_types),
+    ("many-imports", guests::model_with_many_imports),
 ];
 
 fn main() -> std::io::Result<()> {
@@ -35,6 +40,9 @@ fn main() -> std::io::Result<()> {
     for (name, make) in GUESTS {
         std::fs::write(format!("{directory}/{name}.wasm"), make())?;
     }
-    println!("wrote {} guests to {directory}", GUESTS.len());
+    for guest in guests::HOSTILE {
+        std::fs::write(format!("{directory}/{}.wasm", guest.name), guest.extension())?;
+    }
+    println!("wrote {} guests to {directory}", GUESTS.len() + guests::HOSTILE.len());
     Ok(())
 }

@@ -9,6 +9,9 @@ pub const MODEL_METADATA: &str = r#"{"format":1,"name":"@test/dummy","version":"
 /// How many bytes are more than any host reads as metadata.
 const TOO_LARGE_BYTES: usize = 300 * 1024;
 
+/// Lists in lists in lists.
+const NESTING: usize = 100_000;
+
 /// A sound model with this metadata.
 pub fn model_with_metadata(metadata: &[u8]) -> Vec<u8> {
     with_metadata(model_without_metadata(), metadata)
@@ -44,6 +47,12 @@ pub fn metadata_with_an_unknown_key() -> Vec<u8> {
 pub fn metadata_naming_a_method_twice() -> Vec<u8> {
     let method = r#"{"name":"nothing","summary":"Traps"}"#;
     model_with_metadata(MODEL_METADATA.replace(method, &format!("{method},{method}")).as_bytes())
+}
+
+/// A model whose metadata nests lists deeper than anybody reads, within its size.
+pub fn metadata_nested_deep() -> Vec<u8> {
+    let nested = format!("{}{}", "[".repeat(NESTING), "]".repeat(NESTING));
+    model_with_metadata(MODEL_METADATA.replace("\"format\":1", &format!("\"format\":1,\"deep\":{nested}")).as_bytes())
 }
 
 /// A model whose metadata is larger than a host reads.

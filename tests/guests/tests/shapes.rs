@@ -105,3 +105,29 @@ fn a_guest_of_a_standard_library_imports_wasi_and_exports_the_model() {
     assert_eq!(metadata(&model).unwrap().name.as_str(), "@test/standard-library");
     assert_eq!(guests::STANDARD_OUTPUT_LINE.len() + 1, 30, "the length in the module's text");
 }
+
+#[test]
+fn the_table_of_hostile_guests_has_each_of_them_and_how_it_ends() {
+    let table = include_str!("../README.md");
+    for guest in guests::HOSTILE {
+        let ends = match guest.ends {
+            guests::Ends::Well => "answers".to_owned(),
+            guests::Ends::Deadline => "deadline".to_owned(),
+            guests::Ends::Trap(because) => format!("trap: {because}"),
+            guests::Ends::Limit(limit) => format!("limit: {limit}"),
+        };
+        let row = format!("| `{}` | {} | {ends} |", guest.name, guest.does());
+        assert!(table.contains(&row), "README.md lacks {row}");
+    }
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/hostile")).unwrap().count();
+    assert_eq!(files, guests::HOSTILE.len(), "every file of hostile/ is a guest");
+}
+
+#[test]
+fn every_hostile_guest_is_a_valid_model() {
+    for guest in guests::HOSTILE {
+        let component = guest.extension();
+        assert_eq!(shape(&component).exports, ["peat:model/methods@0.1.0"], "{}", guest.name);
+        assert_eq!(metadata(&component).unwrap().name.as_str(), format!("@test/{}", guest.name));
+    }
+}

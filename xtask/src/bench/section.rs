@@ -32,6 +32,18 @@ pub(super) fn renamed(component: &[u8], name: &str) -> Result<Vec<u8>> {
     Ok(result)
 }
 
+/// Adds a section without meaning, so that the component has `bytes` bytes, or a few more.
+pub(super) fn padded(mut component: Vec<u8>, bytes: usize) -> Vec<u8> {
+    const NAME: &str = "padding";
+    let mut content = leb(NAME.len());
+    content.extend(NAME.as_bytes());
+    content.resize(content.len().max(bytes.saturating_sub(component.len())), 0);
+    component.push(0);
+    component.extend(leb(content.len()));
+    component.extend(content);
+    component
+}
+
 fn rename_in(metadata: &[u8], name: &str) -> Result<Vec<u8>> {
     let text = std::str::from_utf8(metadata)?;
     let value: Value = serde_json::from_str(text)?;
@@ -97,5 +109,8 @@ mod tests {
         let text = String::from_utf8_lossy(&renamed);
         assert!(text.contains("xxx/c\"") && !text.contains("@a/b"), "{text}");
         assert!(super::renamed(&component[..12], "@a/b").is_err());
+        let padded = padded(renamed.clone(), 5000);
+        assert!(padded.starts_with(&renamed) && (5000..5010).contains(&padded.len()), "{} bytes", padded.len());
+        assert!(super::renamed(&padded, "@a/b").is_ok(), "it is still made of sections");
     }
 }

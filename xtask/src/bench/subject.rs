@@ -12,6 +12,12 @@ use crate::process;
 /// Components given to one `peat extension add`: a command line has its limits.
 const ADDED_AT_ONCE: usize = 26;
 
+/// How often a process whose memory is measured is looked at.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// The exit code of a method that failed.
+const METHOD_FAILED: i32 = 1;
+
 /// What is measured, on a machine of its own.
 #[derive(Debug)]
 pub(super) struct Subject {
@@ -35,20 +41,22 @@ impl Subject {
         Ok(subject)
     }
 
-    /// Installs a component with what it may want.
-    pub(super) fn install(&self, component: &Path) -> Result<()> {
-        self.peat(&["extension", "add", &component.to_string_lossy()])
+    /// Installs a component with these grants.
+    pub(super) fn install(&self, component: &Path, grants: &[&str]) -> Result<()> {
+        let file = component.to_string_lossy();
+        self.peat(&[&["extension", "add", &*file], grants].concat())
     }
 
-    /// Installs so many copies of a component, each under a name of its own.
-    pub(super) fn install_copies(&self, component: &Path, count: usize) -> Result<()> {
+    /// Installs so many copies of a component, each under a name of its own and of at least so many bytes.
+    pub(super) fn install_copies(&self, component: &Path, count: usize, bytes_each: usize) -> Result<()> {
         let bytes = std::fs::read(component)?;
         let directory = self.checkout.join("extensions");
         std::fs::create_dir_all(&directory)?;
         let mut files = Vec::with_capacity(count);
         for number in 1..=count {
             let file = directory.join(format!("copy-{number}.wasm"));
-            std::fs::write(&file, section::renamed(&bytes, &format!("@bench/copy-{number}"))?)?;
+            let copy = section::renamed(&bytes, &format!("@bench/copy-{number}"))?;
+            std::fs::write(&file, section::padded(copy, bytes_each))?;
             files.push(file.to_string_lossy().into_owned());
         }
         for some in files.chunks(ADDED_AT_ONCE) {
@@ -75,9 +83,7 @@ impl Subject {
 
     /// Runs a command to its end and answers how long the whole process took.
     pub(super) fn time(&self, arguments: &[&str]) -> Result<Duration> {
-        let mut command = Command::new(&self.peat);
-        command.args(arguments).current_dir(&self.checkout).stdin(Stdio::null());
-        command.env("PEAT_HOME", &self.home).env("PEAT_CACHE_DIR", &self.cache);
+        let mut command = self.command(arguments);
         let started = Instant::now();
         let output = command.output().context("cannot start peat")?;
         let took = started.elapsed();
@@ -90,4 +96,32 @@ impl Subject {
         );
         Ok(took)
     }
+
+    /// Runs a method that is bad, and answers how much memory the process had at most, in MiB. Fails unless it ended as a
+    /// method that failed.
+    pub(super) fn peak_mib_of_failure(&self, arguments: &[&str]) -> Result<f64> {
+        let mut command = self.command(arguments);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("cannot start peat")?;
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak_kib = 0.0;
+        // The peak never falls. A process that has ended is there until it is waited for, without memory.
+        while let Some(now) = peak_kib_in(&std::fs::read_to_string(&status).unwrap_or_default()) {
+            peak_kib = now;
+            std::thread::sleep(LOOK);
+        }
+        let status = child.wait()?;
+        ensure!(status.code() == Some(METHOD_FAILED), "`{}` ended with {status}", process::shown(&command));
+        Ok(peak_kib / 1024.0)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.peat);
+        command.args(arguments).current_dir(&self.checkout).stdin(Stdio::null());
+        command.env("PEAT_HOME", &self.home).env("PEAT_CACHE_DIR", &self.cache);
+        command
+    }
+}
+
+fn peak_kib_in(status: &str) -> Option<f64> {
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
 }

@@ -25,6 +25,21 @@ async fn sleep(run: Run, arguments: Sleep) -> Result<String, Error> {
     Ok(format!("slept {} ms", arguments.duration_ms))
 }
 
+/// How often to ask.
+#[derive(Deserialize)]
+struct Ask {
+    calls: u32,
+}
+
+/// Asks the host for the time, over and over: what such a call costs is measured by whoever waits for the end.
+async fn ask(_: Run, arguments: Ask) -> Result<String, Error> {
+    let mut last = 0;
+    for _ in 0..arguments.calls {
+        last = peat_sdk::clock::elapsed_ms().max(last);
+    }
+    Ok(format!("asked {} times, at {last} ms at last", arguments.calls))
+}
+
 export_model! {
     name: "@test/empty",
     summary: "Does nothing, or says it again",
@@ -37,6 +52,7 @@ export_model! {
                     summary: "Writes its arguments as data",
                     writes: { "echo": "the arguments" },
                 },
+                "ask" => ask { summary: "Asks the host for the time, often" },
                 "sleep" => sleep {
                     summary: "Holds its lease for a while, then writes how long",
                     arguments: {

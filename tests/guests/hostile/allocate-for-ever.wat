@@ -1,0 +1,10 @@
+;; Never ends the allocation that the host asks for.
+(import "peat:host/random@0.1.0" "bytes" (func $bytes (param i32 i32)))
+(global $asked (mut i32) (i32.const 0))
+(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+  (if (global.get $asked) (then (loop (br 0))))
+  (i32.const 8192))
+(func $run (result i32)
+  (global.set $asked (i32.const 1))
+  (call $bytes (i32.const 64) (i32.const 4096))
+  (call $ok))

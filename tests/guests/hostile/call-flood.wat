@@ -1,0 +1,4 @@
+;; Begins host calls without end and waits for none of them.
+(import "peat:host/clock@0.1.0" "[async-lower]sleep" (func $sleep (param i64) (result i32)))
+(func $start (result i32) (loop (drop (call $sleep (i64.const 3600000))) (br 0)) (i32.const 0))
+(func $event (param i32 i32 i32) (result i32) (i32.const 0))

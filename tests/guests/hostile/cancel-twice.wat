@@ -1,0 +1,10 @@
+;; Cancels a host call that it has cancelled already.
+(import "peat:host/clock@0.1.0" "[async-lower]sleep" (func $sleep (param i64) (result i32)))
+(import "$root" "[subtask-cancel]" (func $cancel (param i32) (result i32)))
+(func $start (result i32)
+  (local $call i32)
+  (local.set $call (i32.shr_u (call $sleep (i64.const 3600000)) (i32.const 4)))
+  (drop (call $cancel (local.get $call)))
+  (drop (call $cancel (local.get $call)))
+  (i32.const 0))
+(func $event (param i32 i32 i32) (result i32) (i32.const 0))

@@ -1,0 +1,23 @@
+;; Writes four bytes under twenty thousand names; ends well when that is refused on the way.
+(import "peat:host/blobs@0.1.0" "[static]blob.of-bytes" (func $of_bytes (param i32 i32 i32)))
+(import "peat:host/data@0.1.0" "write"
+  (func $write (param i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32)))
+(data (i32.const 1100) "aaaa")
+(func $run (result i32)
+  (local $blob i32) (local $i i32)
+  (call $of_bytes (i32.const 1024) (i32.const 4) (i32.const 4096))
+  (local.set $blob (i32.load (i32.const 4104)))
+  (loop
+    (i32.store8 (i32.const 1100) (i32.add (i32.const 97) (i32.and (local.get $i) (i32.const 15))))
+    (i32.store8 (i32.const 1101)
+      (i32.add (i32.const 97) (i32.and (i32.shr_u (local.get $i) (i32.const 4)) (i32.const 15))))
+    (i32.store8 (i32.const 1102)
+      (i32.add (i32.const 97) (i32.and (i32.shr_u (local.get $i) (i32.const 8)) (i32.const 15))))
+    (i32.store8 (i32.const 1103)
+      (i32.add (i32.const 97) (i32.and (i32.shr_u (local.get $i) (i32.const 12)) (i32.const 15))))
+    (call $write (i32.const 1100) (i32.const 4) (local.get $blob) (i32.const 1024) (i32.const 4)
+      (i32.const 1) (i32.const 2) (i64.const 0) (i32.const 0) (i32.const 0) (i32.const 4096))
+    (if (i32.load8_u (i32.const 4096)) (then (return (call $ok))))
+    (local.set $i (i32.add (local.get $i) (i32.const 1)))
+    (br_if 0 (i32.lt_u (local.get $i) (i32.const 20000))))
+  (call $leaked))

@@ -1,0 +1,17 @@
+;; Prints 100,000 lines, and then one of 64 MB, through WASI.
+(import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+(memory (export "memory") 32)
+(data (i32.const 1100) "printed\n")
+(func $print (param $place i32) (param $length i32) (param $times i32)
+  (i32.store (i32.const 4096) (local.get $place))
+  (i32.store (i32.const 4100) (local.get $length))
+  (loop
+    (drop (call $fd_write (i32.const 1) (i32.const 4096) (i32.const 1) (i32.const 4104)))
+    (local.set $times (i32.sub (local.get $times) (i32.const 1)))
+    (br_if 0 (local.get $times))))
+(func $run (result i32)
+  (call $print (i32.const 1100) (i32.const 8) (i32.const 100000))
+  (memory.fill (i32.const 1048576) (i32.const 120) (i32.const 1000000))
+  (call $print (i32.const 1048576) (i32.const 1000000) (i32.const 64))
+  (call $print (i32.const 1107) (i32.const 1) (i32.const 1))
+  (call $ok))

@@ -1,0 +1,12 @@
+;; Slices what is not inside: an end that overflows, a length that pretends. Ends well when both are refused.
+(import "peat:host/blobs@0.1.0" "[static]blob.of-bytes" (func $of_bytes (param i32 i32 i32)))
+(import "peat:host/blobs@0.1.0" "[method]blob.slice" (func $slice (param i32 i64 i64 i32)))
+(func $run (result i32)
+  (local $blob i32)
+  (call $of_bytes (i32.const 1024) (i32.const 4) (i32.const 4096))
+  (local.set $blob (i32.load (i32.const 4104)))
+  (call $slice (local.get $blob) (i64.const 2) (i64.const -1) (i32.const 4096))
+  (if (i32.eqz (i32.load8_u (i32.const 4096))) (then (return (call $leaked))))
+  (call $slice (local.get $blob) (i64.const 0) (i64.const 1099511627776) (i32.const 4096))
+  (if (i32.eqz (i32.load8_u (i32.const 4096))) (then (return (call $leaked))))
+  (call $ok))

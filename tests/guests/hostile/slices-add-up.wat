@@ -1,0 +1,33 @@
+;; Writes one content of 4 MiB under five thousand names, 20 GiB in all; ends well when that is refused on the way.
+(import "peat:host/blobs@0.1.0" "[constructor]writer" (func $writer (result i32)))
+(import "peat:host/blobs@0.1.0" "[method]writer.write" (func $piece (param i32 i32 i32 i32)))
+(import "peat:host/blobs@0.1.0" "[method]writer.finish" (func $finish (param i32 i32)))
+(import "peat:host/data@0.1.0" "write"
+  (func $write (param i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 i32)))
+(memory (export "memory") 20)
+(data (i32.const 1100) "aaaa")
+(func $run (result i32)
+  (local $writer i32) (local $blob i32) (local $i i32)
+  (local.set $writer (call $writer))
+  (call $piece (local.get $writer) (i32.const 8192) (i32.const 1048576) (i32.const 4096))
+  (call $piece (local.get $writer) (i32.const 8192) (i32.const 1048576) (i32.const 4096))
+  (call $piece (local.get $writer) (i32.const 8192) (i32.const 1048576) (i32.const 4096))
+  (call $piece (local.get $writer) (i32.const 8192) (i32.const 1048576) (i32.const 4096))
+  (call $finish (local.get $writer) (i32.const 4096))
+  (local.set $blob (i32.load (i32.const 4104)))
+  (loop
+    ;; Four letters of sixteen name one of 65,536.
+    (i32.store8 (i32.const 1100) (i32.add (i32.const 97) (i32.and (local.get $i) (i32.const 15))))
+    (i32.store8 (i32.const 1101)
+      (i32.add (i32.const 97) (i32.and (i32.shr_u (local.get $i) (i32.const 4)) (i32.const 15))))
+    (i32.store8 (i32.const 1102)
+      (i32.add (i32.const 97) (i32.and (i32.shr_u (local.get $i) (i32.const 8)) (i32.const 15))))
+    (i32.store8 (i32.const 1103)
+      (i32.add (i32.const 97) (i32.and (i32.shr_u (local.get $i) (i32.const 12)) (i32.const 15))))
+    ;; Lifetime `run`: none of it is kept.
+    (call $write (i32.const 1100) (i32.const 4) (local.get $blob) (i32.const 1024) (i32.const 4)
+      (i32.const 1) (i32.const 2) (i64.const 0) (i32.const 0) (i32.const 0) (i32.const 4096))
+    (if (i32.load8_u (i32.const 4096)) (then (return (call $ok))))
+    (local.set $i (i32.add (local.get $i) (i32.const 1)))
+    (br_if 0 (i32.lt_u (local.get $i) (i32.const 5000))))
+  (call $leaked))

@@ -1,0 +1,10 @@
+;; Waits for a host call, and traps when it is told of its end.
+(import "peat:host/clock@0.1.0" "[async-lower]sleep" (func $sleep (param i64) (result i32)))
+(import "$root" "[waitable-set-new]" (func $set (result i32)))
+(import "$root" "[waitable-join]" (func $join (param i32 i32)))
+(func $start (result i32)
+  (local $set i32)
+  (local.set $set (call $set))
+  (call $join (i32.shr_u (call $sleep (i64.const 20)) (i32.const 4)) (local.get $set))
+  (i32.or (i32.shl (local.get $set) (i32.const 4)) (i32.const 2)))
+(func $event (param i32 i32 i32) (result i32) unreachable)

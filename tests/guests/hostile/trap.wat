@@ -1,0 +1,2 @@
+;; Traps on purpose.
+(func $run (result i32) unreachable)
