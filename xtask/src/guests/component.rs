@@ -38,7 +38,11 @@ pub(super) fn write(core: &Path, target: &Path) -> Result<()> {
 
 fn write_component(module: &[u8], core: &Path, target: &Path) -> Result<()> {
     let component = encode(module).with_context(|| format!("cannot make a component of {}", core.display()))?;
-    // Under its name it is whole or not there.
+    publish(&component, target)
+}
+
+/// Puts a component at `target`: under its name it is whole or not there.
+pub(super) fn publish(component: &[u8], target: &Path) -> Result<()> {
     let unfinished = target.with_extension("unfinished");
     std::fs::write(&unfinished, component).with_context(|| format!("cannot write {}", unfinished.display()))?;
     std::fs::rename(&unfinished, target).with_context(|| format!("cannot write {}", target.display()))
@@ -46,6 +50,13 @@ fn write_component(module: &[u8], core: &Path, target: &Path) -> Result<()> {
 
 fn encode(module: &[u8]) -> Result<Vec<u8>> {
     let metadata = metadata_of(module)?;
+    let module = without_metadata(module)?;
+    let component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
+    with_metadata(component, metadata)
+}
+
+/// The component with its metadata, which is looked at here and checked by the host when it is installed.
+pub(super) fn with_metadata(mut component: Vec<u8>, metadata: &[u8]) -> Result<Vec<u8>> {
     let value: serde_json::Value = serde_json::from_slice(metadata).context("its metadata is not JSON")?;
     for key in ["format", "name", "version", "summary"] {
         if value.get(key).is_none() {
@@ -55,8 +66,6 @@ fn encode(module: &[u8]) -> Result<Vec<u8>> {
     if value.get("models").is_some() == value.get("datastore").is_some() {
         bail!("its metadata must have either \"models\" or \"datastore\"");
     }
-    let module = without_metadata(module)?;
-    let mut component = ComponentEncoder::default().validate(true).module(&module)?.encode()?;
     let section = CustomSection { name: Cow::Borrowed(METADATA_SECTION), data: Cow::Borrowed(metadata) };
     section.append_to(&mut component);
     Ok(component)

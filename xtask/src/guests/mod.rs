@@ -4,18 +4,21 @@
 //! `target/guests/components/`.
 
 mod component;
+pub(crate) mod languages;
 mod toolchain;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::{process, workspace};
+use languages::Language;
 use toolchain::{TARGET, Toolchain};
 
 const USAGE: &str = "\
 cargo xtask guests [--list] [--only NAME]… [--toolchain active|debian]
+cargo xtask guests --language c|python…
 cargo xtask guests --module CORE.wasm --output COMPONENT.wasm
 
 Builds the WebAssembly components of this workspace into target/guests/components/: extensions, examples and test
@@ -25,6 +28,8 @@ installed with apt where that is allowed); says which. Only what changed is buil
   --list            names the components and where they go, builds nothing
   --only NAME       builds this crate and no other; may be repeated
   --toolchain NAME  takes this toolchain or fails, instead of the first that works
+  --language NAME   builds the example in this language instead, with tools from the Python package index, which go to
+                    target/tools; may be repeated
   --module FILE     compiles nothing: makes a component of this core module, which was built with the SDK elsewhere
   --output FILE     where that component goes
 ";
@@ -35,6 +40,7 @@ pub(crate) struct Options {
     list: bool,
     only: Vec<String>,
     toolchain: Option<String>,
+    languages: Vec<Language>,
     module: Option<PathBuf>,
     output: Option<PathBuf>,
     help: bool,
@@ -51,6 +57,7 @@ impl Options {
                 "--list" => options.list = true,
                 "--only" => options.only.push(value()?),
                 "--toolchain" => options.toolchain = Some(value()?),
+                "--language" => options.languages.push(Language::parse(&value()?)?),
                 "--module" => options.module = Some(value()?.into()),
                 "--output" => options.output = Some(value()?.into()),
                 "-h" | "--help" => options.help = true,
@@ -83,6 +90,9 @@ pub(crate) fn build(options: &Options) -> Result<Vec<BuiltGuest>> {
         component::write(module, output)?;
         return Ok(Vec::new());
     }
+    if !options.languages.is_empty() {
+        return languages::build(&options.languages);
+    }
     let directory = workspace::target().join("guests");
     let components = directory.join("components");
     let guests: Vec<BuiltGuest> = chosen_crates(&options.only)?
@@ -108,10 +118,15 @@ pub(crate) fn build(options: &Options) -> Result<Vec<BuiltGuest>> {
     for guest in &guests {
         let core = directory.join(TARGET).join("guest").join(format!("{}.wasm", guest.name.replace('-', "_")));
         let made = component::make(&core, &guest.path)?;
-        let kib = std::fs::metadata(&guest.path)?.len().div_ceil(1024);
-        eprintln!("  {:<32} {kib:>6} KiB  {}", guest.name, if made { "built" } else { "unchanged" });
+        tell(&guest.name, &guest.path, made)?;
     }
     Ok(guests)
+}
+
+fn tell(name: &str, component: &Path, made: bool) -> Result<()> {
+    let kib = std::fs::metadata(component)?.len().div_ceil(1024);
+    eprintln!("  {name:<32} {kib:>6} KiB  {}", if made { "built" } else { "unchanged" });
+    Ok(())
 }
 
 #[derive(Deserialize)]
