@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::integrity;
 use crate::keys;
-use crate::limits::{COMMITS_REMEMBERED, FORMAT, HEAD_BYTES_MAX, HOLDER_TEXT_CHARACTERS, IDENTITY_BYTES_MAX};
+use crate::limits::{
+    COMMITS_REMEMBERED, FORMAT, HEAD_BYTES_MAX, HOLDER_TEXT_CHARACTERS, IDENTITY_BYTES_MAX, NUMBER_MAX,
+};
 use crate::ports::Holder;
 use crate::record::Record;
 
@@ -196,6 +198,11 @@ impl Head {
         if self.nonce.len() > IDENTITY_BYTES_MAX || !keys::is_identity(&self.lineage) {
             return Some("its nonce or lineage is not valid".to_owned());
         }
+        let Totals { entries, bytes, tombstones, tombstone_bytes } = self.totals;
+        let numbers = [self.epoch, self.sequence, self.sweeps, self.version_floor, self.horizon];
+        if numbers.iter().chain(&[entries, bytes, tombstones, tombstone_bytes]).any(|number| *number > NUMBER_MAX) {
+            return Some("a number in it is too large".to_owned());
+        }
         if self.commits.len() > COMMITS_REMEMBERED || self.commits.iter().any(|commit| commit.sequence > self.sequence)
         {
             return Some("its list of commits is not valid".to_owned());
@@ -220,14 +227,22 @@ impl LeaseRecord {
         let texts = [&self.holder.host, &self.holder.boot_id, &self.holder.pid_namespace, &self.holder.command];
         let oversized = texts.iter().any(|text| text.chars().count() > HOLDER_TEXT_CHARACTERS);
         let bad_ticket = self.ticket.as_ref().is_some_and(|ticket| !keys::is_identity(ticket));
-        (oversized || bad_ticket || self.nonce.is_empty() || self.nonce.len() > IDENTITY_BYTES_MAX)
+        (oversized
+            || bad_ticket
+            || self.beat > NUMBER_MAX
+            || self.nonce.is_empty()
+            || self.nonce.len() > IDENTITY_BYTES_MAX)
             .then(|| "its lease is not valid".to_owned())
     }
 }
 
 impl SegmentReference {
     fn is_valid(&self, sequence: u64) -> bool {
-        keys::is_hexadecimal(&self.digest, 64) && keys::is_data_name(&self.first) && self.newest <= sequence
+        let numbers = [self.first_version, self.records, self.bytes, self.tombstones];
+        keys::is_hexadecimal(&self.digest, 64)
+            && keys::is_data_name(&self.first)
+            && self.newest <= sequence
+            && numbers.iter().all(|number| *number <= NUMBER_MAX)
     }
 }
 
@@ -249,4 +264,27 @@ fn shortened(text: &str) -> String {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
 fn is_zero(value: &u64) -> bool {
     *value == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_cannot_be_counted_on_from_is_corrupt() {
+        let sound = || Head::new("p", "0".repeat(32));
+        assert!(Head::decode("k", "p", &sound().encode()).is_ok());
+        let largest = u64::MAX;
+        let heads = [
+            Head { epoch: largest, ..sound() },
+            Head { sequence: largest, ..sound() },
+            Head { version_floor: largest, ..sound() },
+            Head { totals: Totals { entries: largest, ..Totals::default() }, ..sound() },
+            Head { totals: Totals { tombstones: largest, ..Totals::default() }, ..sound() },
+        ];
+        for head in heads {
+            let error = Head::decode("some/key", "p", &head.encode()).unwrap_err();
+            assert!(error.message.contains("some/key") && error.message.contains("too large"), "{error}");
+        }
+    }
 }

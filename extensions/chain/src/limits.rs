@@ -4,6 +4,10 @@
 /// an added field, is a new number: an old writer that drops what it does not know would lose it.
 pub const FORMAT: u32 = 1;
 
+/// Largest count, version, sequence or epoch in a record: far above what is ever reached, so that adding to numbers read from
+/// a store never overflows.
+pub const NUMBER_MAX: u64 = 1 << 53;
+
 /// Largest head in bytes: read and written whole by every acquire and commit, so it must stay one cheap request.
 pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 

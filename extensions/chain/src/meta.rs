@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::head::{LeaseRecord, Next};
 use crate::integrity;
 use crate::keys;
-use crate::limits::{FORMAT, IDENTITY_BYTES_MAX, META_BYTES_MAX};
+use crate::limits::{FORMAT, IDENTITY_BYTES_MAX, META_BYTES_MAX, NUMBER_MAX};
 
 /// `peat.json`: made once by the first setup, never changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,8 +97,8 @@ impl Meta {
     /// Reads and checks it.
     pub fn decode(key: &str, namespace: &str, bytes: &[u8]) -> Result<Self> {
         let meta: Self = integrity::unseal(key, bytes, META_BYTES_MAX)?;
-        if meta.namespace != namespace || meta.nonce.len() > IDENTITY_BYTES_MAX {
-            return Err(Error::corrupt(key, "it belongs to another namespace or has no valid nonce"));
+        if meta.namespace != namespace || meta.nonce.len() > IDENTITY_BYTES_MAX || meta.epoch > NUMBER_MAX {
+            return Err(Error::corrupt(key, "it belongs to another namespace or has no valid nonce or epoch"));
         }
         match meta.lease.as_ref().and_then(LeaseRecord::fault) {
             Some(fault) => Err(Error::corrupt(key, fault)),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::keys;
 use crate::limits::{
-    CONTENT_TYPE_BYTES_MAX, INLINE_BYTES_MAX, PACK_BYTES_MAX, TAG_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX,
+    CONTENT_TYPE_BYTES_MAX, INLINE_BYTES_MAX, NUMBER_MAX, PACK_BYTES_MAX, TAG_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX,
 };
 use crate::types::{Description, Entry, Lifetime, Tag};
 
@@ -186,6 +186,13 @@ impl Record {
         }
         if version == 0 || self.sequence() == 0 {
             return Some(format!("{name} has version or sequence 0"));
+        }
+        let size = match self {
+            Self::Entry(entry) => entry.size,
+            Self::Gone(gone) => gone.rest.as_ref().map_or(0, |rest| rest.size),
+        };
+        if [version, self.sequence(), size].iter().any(|number| *number > NUMBER_MAX) {
+            return Some(format!("{name} has a number that is too large"));
         }
         fault.map(|fault| format!("{name} version {version}: {fault}"))
     }
