@@ -1,12 +1,14 @@
-//! Commands for people who work on Peat: `cargo xtask demo`, `test`, `ceph`, `bench`, `guests`, `simulate`.
+//! Commands for people who work on Peat: `cargo xtask demo`, `test`, `ceph`, `bench`, `guests`, `fuzz`, `runner`, `simulate`.
 //!
 //! Deliberately absent: anything a user of Peat needs, and any tool that is not fetched by these commands themselves.
 
 mod bench;
 mod demo;
+mod fuzz;
 mod guests;
 mod peat;
 mod process;
+mod runner;
 mod simulate;
 mod test;
 mod workspace;
@@ -22,7 +24,9 @@ cargo xtask COMMAND
   test      every check and test; the last line counts what passed and failed
   ceph      the tests of buckets once more, against a real Ceph of tests/ceph
   bench     measures whole-process times with a release build; `bench store` the shared store over a bucket
+  fuzz      gives the decoders inputs that libFuzzer thinks up (fuzz --help says more)
   guests    builds the WebAssembly components (guests --help says more)
+  runner    builds peat-runner, for extensions in processes and containers, beside peat (--release)
   simulate  runs schedules of the simulation of docs/simulation.md (simulate --help says more)
 ";
 
@@ -49,6 +53,11 @@ fn run(arguments: Vec<String>) -> Result<ExitCode> {
         "bench" => bench::run(rest),
         "ceph" => test::run_on_ceph(),
         "demo" => demo::run(),
+        "fuzz" => fuzz::command(rest),
+        "runner" => {
+            runner::run(rest)?;
+            Ok(ExitCode::SUCCESS)
+        }
         "simulate" => simulate::run(rest),
         "test" => test::run(),
         "-h" | "--help" | "help" => {

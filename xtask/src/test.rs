@@ -5,6 +5,7 @@
 mod ceph;
 mod check;
 mod count;
+mod languages;
 mod tools;
 
 use std::process::{Command, ExitCode};
@@ -12,7 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::{demo, guests, peat, process, workspace};
+use crate::{demo, guests, peat, process, runner, workspace};
 use check::Report;
 use count::Count;
 use tools::Tool;
@@ -30,10 +31,12 @@ pub(crate) fn run() -> Result<ExitCode> {
         process::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
     });
     report.check("the peat binary", || peat::build(peat::Build::Development).map(drop));
+    report.check("the runner", || runner::for_tests().map(drop));
     report.check("the main job (cargo xtask demo)", || demo::run().map(drop));
     match nextest.finish() {
         Ok(program) => {
             report.tests("tests", || nextest_run(&program, &[], &[], None));
+            languages::run(&mut report, &program);
             ceph::run(&mut report, &program);
         }
         Err(reason) => report.tests("tests", || {

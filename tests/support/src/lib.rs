@@ -12,3 +12,4 @@ pub mod objects;
 pub mod random;
 pub mod renewal;
 pub mod s3;
+pub mod scarce_disk;

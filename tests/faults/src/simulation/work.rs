@@ -147,6 +147,7 @@ pub(super) fn run_request(
                 arguments: schema,
                 writes: Vec::new(),
             }],
+            driver: None,
         },
         model,
         method,

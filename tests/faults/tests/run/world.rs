@@ -145,6 +145,7 @@ pub fn request() -> RunRequest {
             summary: "writes".to_owned(),
             arguments: schema.clone(),
             methods: vec![method("write")],
+            driver: None,
         },
         method: MethodName::parse("write").unwrap(),
         arguments: json!({ "text": "hello" }),
