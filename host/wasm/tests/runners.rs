@@ -15,7 +15,7 @@ use world::{World, invocation};
 const LONG: Duration = Duration::from_secs(60);
 
 /// Version 1 of the protocol, nothing given up, nothing exported.
-const READY: &[u8] = &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const READY: &[u8] = &[1, 0, 0, 0, 0, 0, 0, 0, 0];
 
 fn frame(kind: u8, call: u32, number: u32, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len()).unwrap();

@@ -22,14 +22,8 @@ pub(super) struct Usable {
 }
 
 /// What a component exports.
-pub(super) fn exported(component: &Component) -> Features {
+pub(crate) fn exported(component: &Component) -> Features {
     let there = |name: &str| component.get_export_index(None, feature_interface(name)).is_some();
-    OPTIONAL.into_iter().filter(|(name, _)| there(name)).fold(Features::empty(), |sum, (_, feature)| sum | feature)
-}
-
-/// What a runner says that its component exports.
-pub(super) fn named(interfaces: &[String]) -> Features {
-    let there = |name: &str| interfaces.iter().any(|interface| interface == name);
     OPTIONAL.into_iter().filter(|(name, _)| there(name)).fold(Features::empty(), |sum, (_, feature)| sum | feature)
 }
 

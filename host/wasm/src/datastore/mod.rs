@@ -22,6 +22,8 @@ use peat_core::ports::{
 };
 
 use self::content_check::checked;
+pub(crate) use self::features::exported;
+use crate::bindings::datastore::exports::peat::datastore::capabilities::{Description, Features};
 use crate::call::Call;
 use crate::capabilities::log::GuestLog;
 use crate::convert::text::line;
@@ -102,12 +104,8 @@ impl ComponentDatastore {
 
     /// Asks what it can do. An answer that is no answer costs the optional features, not the datastore.
     async fn probe(&mut self) {
-        match self.describe().await {
-            Ok(description) => {
-                let exported = match &self.loaded.place {
-                    Place::Here(component) => features::exported(component.component()),
-                    Place::Runner(runner) => features::named(&runner.exported().await.unwrap_or_default()),
-                };
+        match self.describe_and_exports().await {
+            Ok((description, exported)) => {
                 let usable = features::usable(description.features, exported);
                 if let Some(lie) = usable.promised_in_vain {
                     self.warn(&format!("it promises {lie} and does not export it; peat does without"));
@@ -117,6 +115,14 @@ impl ComponentDatastore {
             }
             Err(error) => self.warn(&format!("its optional features are not used: {error}")),
         }
+    }
+
+    async fn describe_and_exports(&self) -> Result<(Description, Features), DatastoreError> {
+        let exported = match &self.loaded.place {
+            Place::Here(component) => exported(component.component()),
+            Place::Runner(runner) => runner.exported().await?,
+        };
+        Ok((self.describe().await?, exported))
     }
 
     fn warn(&self, message: &str) {

@@ -23,18 +23,16 @@ use wasmtime::component::Component;
 use self::calls::Calls;
 use self::link::Link;
 use crate::artifacts::BUNDLE_ARTIFACT;
+use crate::datastore::exported;
 use crate::engine::SharedEngine;
 use crate::grants::GrantedCapabilities;
 use crate::imports::unlinkable;
-use crate::inspect::{InspectedKind, feature_interface};
+use crate::inspect::InspectedKind;
 use crate::runner::Confinement;
 use crate::wire::{Frame, GuestFailure, HEADER_BYTES, Header, Hello, Kind, PROTOCOL_VERSION, Ready, decode, encode};
 
 /// Threads that run guests. One that waits for the host inside a synchronous import keeps its thread.
 const WORKER_THREADS: usize = 4;
-
-/// Optional interfaces that a host wants to know of.
-const FEATURES: [&str; 4] = ["locks", "hydration", "maintenance", "namespaces"];
 
 /// Gives up what a runner does not need but the directories named; answers in words what was given up, or why it cannot.
 pub type Confine = fn(&Confinement, &[PathBuf]) -> Result<Vec<String>, String>;
@@ -118,9 +116,7 @@ fn load(hello: Hello, confine: Confine) -> Result<(Calls, Ready), GuestFailure> 
     let component = linker
         .and_then(|linker| linker.instantiate_pre(&component))
         .map_err(|error| GuestFailure::Unusable(unlinkable(&error)))?;
-    let is_exported =
-        |feature: &&str| component.component().get_export_index(None, feature_interface(feature)).is_some();
-    let exported = FEATURES.into_iter().filter(is_exported).map(str::to_owned).collect();
+    let exported = exported(component.component());
     let ready = Ready { version: PROTOCOL_VERSION, confined, exported };
     Ok((Calls::new(engine, component, hello), ready))
 }

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::launch::{LaunchedRunner, RunnerProcess};
+use crate::bindings::datastore::exports::peat::datastore::capabilities::Features;
 use crate::convert::text::line;
 use crate::wire::{
     CallBegin, Frame, GuestFailure, HEADER_BYTES, Header, Hello, Kind, PROTOCOL_VERSION, Ready, decode, encode,
@@ -131,8 +132,8 @@ impl Connection {
     }
 
     /// Optional interfaces of its component.
-    pub(super) fn exported(&self) -> &[String] {
-        &self.ready.exported
+    pub(super) fn exported(&self) -> Features {
+        self.ready.exported
     }
 
     /// Whether it will never answer again.

@@ -28,6 +28,7 @@ pub(crate) use self::start::RunnerStart;
 pub use confinement::Confinement;
 pub use launch::{LaunchError, LaunchRequest, LaunchedRunner, Launcher, RunnerProcess};
 
+use crate::bindings::datastore::exports::peat::datastore::capabilities::Features;
 use crate::deadline::Patience;
 use crate::exports::Export;
 use crate::failure::CallName;
@@ -48,9 +49,9 @@ impl Runner {
     }
 
     /// The optional interfaces that the component exports.
-    pub(crate) async fn exported(&self) -> Result<Vec<String>, ExtensionError> {
+    pub(crate) async fn exported(&self) -> Result<Features, ExtensionError> {
         let name = CallName { extension: self.start.extension().to_owned(), call: "loading" };
-        Ok(self.connected(&name).await?.connection.exported().to_vec())
+        Ok(self.connected(&name).await?.connection.exported())
     }
 
     /// The runner, started if it is not there.

@@ -2,6 +2,7 @@
 
 use super::GuestFailure;
 use super::codec::{choice, record};
+use crate::bindings::datastore::exports::peat::datastore::capabilities::Features;
 use crate::runner::Confinement;
 
 /// Both ends must speak the same. Raised with every change of a frame, of a value or of what they mean.
@@ -53,7 +54,7 @@ pub(crate) struct Ready {
     /// What it gave up, in words.
     pub(crate) confined: Vec<String>,
     /// Optional interfaces that the component exports.
-    pub(crate) exported: Vec<String>,
+    pub(crate) exported: Features,
 }
 
 /// Call an exported function; its parameters follow in the bytes.
