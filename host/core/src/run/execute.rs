@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::future::{Either, select};
+use futures::future::{BoxFuture, Either, select};
 
 use super::data::StagedData;
 use super::log::{BoundedLog, FinishedLog};
@@ -54,22 +54,44 @@ pub(super) async fn execute<'a>(
     };
     let data = StagedData::new(ports, opened);
     let log = BoundedLog::begin(ports.store)?;
-    let method = async {
-        let mut method = ports.executor.execute(&invocation, &data, &log);
-        if let Either::Left((result, _)) = select(&mut method, pin!(interrupt.wait())).await {
-            return result;
-        }
-        if ports.executor.stop()
-            && let Either::Left((result, _)) = select(method, ports.clock.sleep(STOP_TIMEOUT)).await
-        {
-            return result;
-        }
-        Err(MethodError::Interrupted)
-    };
-    let ending = match held.unless_lost(&ports.hold(), method).await {
-        Ok(result) => Ending::Method(result),
-        Err(error) => Ending::LeaseLost(error),
-    };
+    let ending = run(ports, held, interrupt, ports.executor.execute(&invocation, &data, &log)).await;
     let log = log.finish()?;
     Ok(Executed { ending, data, log, finished_at_ms: ports.clock.now_ms(), driver: ports.executor.driver() })
+}
+
+/// Runs the method to its end, or until the operator or the loss of the lease ends it.
+async fn run(
+    ports: &RunPorts<'_>,
+    held: &Held,
+    interrupt: &Interrupt,
+    mut method: BoxFuture<'_, Result<MethodOutcome, MethodError>>,
+) -> Ending {
+    let until_interrupted = async {
+        match select(&mut method, pin!(interrupt.wait())).await {
+            Either::Left((result, _)) => Some(result),
+            Either::Right(_) => None,
+        }
+    };
+    match held.unless_lost(&ports.hold(), until_interrupted).await {
+        Ok(Some(result)) => Ending::Method(result),
+        Ok(None) => Ending::Method(stop(ports, method).await),
+        // What it has to show so far is kept, as uncommitted.
+        Err(error) => {
+            let _ = stop(ports, method).await;
+            Ending::LeaseLost(error)
+        }
+    }
+}
+
+/// Lets a method that can end by itself do so, for a moment.
+async fn stop(
+    ports: &RunPorts<'_>,
+    method: BoxFuture<'_, Result<MethodOutcome, MethodError>>,
+) -> Result<MethodOutcome, MethodError> {
+    if ports.executor.stop()
+        && let Either::Left((result, _)) = select(method, ports.clock.sleep(STOP_TIMEOUT)).await
+    {
+        return result;
+    }
+    Err(MethodError::Interrupted)
 }
