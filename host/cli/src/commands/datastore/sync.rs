@@ -1,5 +1,7 @@
 //! `peat datastore sync`.
 
+use std::time::Instant;
+
 use peat_core::identifiers::PartitionName;
 use peat_core::sync::{SyncError, SyncReport, SyncRequest, sync as sync_all};
 use peat_core::transfer::{Lost, TransferFailure};
@@ -29,8 +31,22 @@ pub(super) fn sync(context: &Context, arguments: &DatastoreSync) -> Result<Answe
         timeout: arguments.timeout,
     };
     let synced = run_async(async |interrupt| {
-        let datastore = session.shared_unless_interrupted(&interrupt).await?;
-        Ok(Box::pin(sync_all(&session.sync_ports(datastore), &request, &interrupt)).await)
+        let opening = session.shared_unless_interrupted(&interrupt);
+        let Some(timeout) = request.timeout else {
+            return Ok(Box::pin(sync_all(&session.sync_ports(opening.await?), &request, &interrupt)).await);
+        };
+        // The extension may have to be compiled first: that counts too.
+        let began = Instant::now();
+        let timed_out = |report| SyncError::TimedOut { report, timeout };
+        let Ok(opened) = tokio::time::timeout(timeout, opening).await else {
+            return Ok(Err(timed_out(SyncReport::default())));
+        };
+        let request = SyncRequest { timeout: Some(timeout.saturating_sub(began.elapsed())), ..request.clone() };
+        let synced = Box::pin(sync_all(&session.sync_ports(opened?), &request, &interrupt)).await;
+        Ok(synced.map_err(|error| match error {
+            SyncError::TimedOut { report, .. } => timed_out(report),
+            other => other,
+        }))
     })?;
     session.close(context);
     answer(synced)
