@@ -18,6 +18,9 @@ pub(crate) const METHODS: &str = "peat:model/methods@0.1.0";
 /// What every datastore extension exports.
 pub(crate) const DATASTORE_REQUIRED: [&str; 2] = ["peat:datastore/capabilities@0.1.0", "peat:datastore/sync@0.1.0"];
 
+/// Components and modules inside of each other. Tools nest three or four; each level costs those who compile it more.
+const NESTING_MAX: usize = 100;
+
 /// Most imports or exports of one component: the contract has twenty, WASI as many.
 const NAMES_MAX: usize = 1000;
 
@@ -127,6 +130,9 @@ pub(crate) fn outline(bytes: &[u8]) -> Result<Outline<'_>, String> {
                     return Err("it is not a component".to_owned());
                 }
                 depth += 1;
+                if depth > NESTING_MAX {
+                    return Err(format!("it is nested deeper than {NESTING_MAX} components; use another extension"));
+                }
             }
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 1 => {

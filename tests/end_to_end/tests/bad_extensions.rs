@@ -95,7 +95,7 @@ fn a_small_file_that_pretends_to_be_huge_is_refused_before_it_is_compiled() {
     let scratch = Scratch::new();
     let repository = scratch.machine().repository("r");
     let cases: [(&str, Vec<u8>, &[&str]); 5] = [
-        ("nested", guests::component_of_nested_components(), &["limit"]),
+        ("nested", guests::component_of_nested_components(), &["nested deeper"]),
         ("multiplied", guests::component_that_multiplies(), &["instances"]),
         ("nested-types", guests::model_with_nested_types(), &["nesting"]),
         ("many-imports", guests::model_with_many_imports(), &["more than 1000 imports"]),
@@ -149,7 +149,7 @@ fn a_grant_that_was_taken_back_is_missed_before_the_run() {
 #[test]
 fn an_extension_is_known_by_its_bytes() {
     let scratch = Scratch::new();
-    let machine = scratch.machine();
+    let machine = scratch.cold_machine();
     let repository = machine.repository("r");
     repository.install("test-empty", &[]);
     repository.peat(&["model", "create", "m", "--type", "@test/empty"]).ok();
@@ -167,7 +167,7 @@ fn an_extension_is_known_by_its_bytes() {
     fs::write(&installed[0], bytes).unwrap();
     fs::remove_dir_all(repository.path().join("extensions")).unwrap();
     // Its compiled code is forgotten, too, so that the component has to be read.
-    fs::remove_dir_all(machine.directory("cache")).unwrap();
+    fs::remove_dir_all(machine.cache()).unwrap();
     let outcome = repository.peat(&["model", "method", "run", "m", "nothing"]);
     assert!(matches!(outcome.code, Some(2 | 3 | 8)), "{outcome}");
     outcome.says(&["@test/empty"]);
@@ -176,13 +176,13 @@ fn an_extension_is_known_by_its_bytes() {
 #[test]
 fn damaged_compiled_code_is_made_again_and_never_run() {
     let scratch = Scratch::new();
-    let machine = scratch.machine();
+    let machine = scratch.cold_machine();
     let repository = machine.repository("r");
     repository.install("test-empty", &[]);
     repository.peat(&["model", "create", "m", "--type", "@test/empty"]).ok();
     let run = ["model", "method", "run", "m", "nothing"];
     repository.peat(&run).ok();
-    let mut open = vec![machine.directory("cache")];
+    let mut open = vec![machine.cache().to_owned()];
     let mut damaged = 0;
     while let Some(directory) = open.pop() {
         for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
@@ -200,6 +200,6 @@ fn damaged_compiled_code_is_made_again_and_never_run() {
     }
     assert!(damaged > 0, "nothing was compiled");
     repository.peat(&run).ok();
-    fs::remove_dir_all(machine.directory("cache")).unwrap();
+    fs::remove_dir_all(machine.cache()).unwrap();
     repository.peat(&run).ok();
 }
