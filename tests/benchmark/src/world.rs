@@ -89,11 +89,8 @@ impl World {
 
     /// A machine with a clone of the repository, on which nothing was run yet.
     pub(crate) fn machine(&self) -> Checkout {
-        let first = self.template.machine();
-        let cache = first.home().with_file_name("cache").display().to_string();
-        let variables = [("PEAT_CACHE_DIR".to_owned(), cache), ("PEAT_BACKGROUND".to_owned(), "off".to_owned())];
+        let variables = [("PEAT_BACKGROUND".to_owned(), "off".to_owned())];
         let machine = self.bucket.machine(&self.scratch).with_variables(&variables);
-        std::fs::copy(first.home().join("artifact-key"), machine.home().join("artifact-key")).unwrap();
         machine.clone_of(&self.template, "checkout")
     }
 

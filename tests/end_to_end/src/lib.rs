@@ -47,10 +47,19 @@ impl Scratch {
         self.directory.path()
     }
 
-    /// A machine of its own.
+    /// A machine of its own. What other tests have compiled is compiled on it too.
     pub fn machine(&self) -> Machine {
+        Machine::new(self.next())
+    }
+
+    /// A machine of its own that has compiled nothing.
+    pub fn cold_machine(&self) -> Machine {
+        Machine::cold(self.next())
+    }
+
+    fn next(&self) -> PathBuf {
         let number = self.machines.fetch_add(1, Ordering::Relaxed) + 1;
-        Machine::new(self.path().join(format!("machine-{number}")))
+        self.path().join(format!("machine-{number}"))
     }
 
     /// An empty directory for a shared datastore.

@@ -1,21 +1,38 @@
 //! Machines and checkouts.
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, component, peat_binary};
+use crate::{Outcome, build_directory, component, peat_binary};
+
+/// The key that vouches for what machines of tests have compiled: the same for all of them, so each component is compiled
+/// once for all tests. (Nobody else's key: an artifact that it vouches for is run by tests alone.)
+const KEY: &[u8; 32] = b"all machines of tests trust this";
 
 /// A `PEAT_HOME` of its own.
 #[derive(Debug, Clone)]
 pub struct Machine {
     directory: PathBuf,
+    cache: PathBuf,
     variables: Vec<(String, String)>,
 }
 
 impl Machine {
+    /// One that finds compiled what any test has compiled.
     pub(crate) fn new(directory: PathBuf) -> Self {
+        let machine = Self { cache: build_directory().join("tests/cache"), ..Self::cold(directory) };
+        let mut options = std::fs::OpenOptions::new();
+        let key = options.write(true).create_new(true).mode(0o600).open(machine.home().join("artifact-key"));
+        key.and_then(|mut key| key.write_all(KEY)).expect("the scratch directory is ours");
+        machine
+    }
+
+    /// One that has compiled nothing, with a cache and a key of its own.
+    pub(crate) fn cold(directory: PathBuf) -> Self {
         std::fs::create_dir_all(directory.join("home")).expect("the scratch directory is ours");
-        Self { directory, variables: Vec::new() }
+        Self { cache: directory.join("cache"), directory, variables: Vec::new() }
     }
 
     /// The same machine with more environment variables.
@@ -27,6 +44,11 @@ impl Machine {
     /// Its `PEAT_HOME`.
     pub fn home(&self) -> PathBuf {
         self.directory.join("home")
+    }
+
+    /// Its `PEAT_CACHE_DIR`.
+    pub fn cache(&self) -> &Path {
+        &self.cache
     }
 
     /// A directory on this machine, made when it is not there.
@@ -41,7 +63,7 @@ impl Machine {
         let mut command = Command::new(peat_binary());
         command.current_dir(directory).stdin(Stdio::null()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("PEAT_HOME", self.home()).env("PEAT_CACHE_DIR", self.directory.join("cache"));
+        command.env("PEAT_HOME", self.home()).env("PEAT_CACHE_DIR", &self.cache);
         command.env("HOME", &self.directory).env("TZ", "UTC").env("COLUMNS", "100").env("RUST_BACKTRACE", "0");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command

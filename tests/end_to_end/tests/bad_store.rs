@@ -11,6 +11,9 @@ use sha2::{Digest as _, Sha256};
 /// Where SQLite keeps `user_version` in the file, big-endian.
 const USER_VERSION_OFFSET: usize = 60;
 
+/// Each adds some 4 KiB to a head that keeps 40.
+const RUNS_TO_FILL_A_HEAD: usize = 14;
+
 const RUN: [&str; 5] = ["model", "method", "run", "hello", "execute"];
 
 fn repository(scratch: &Scratch) -> Checkout {
@@ -195,6 +198,50 @@ fn a_damaged_head_is_named_and_other_models_go_on() {
     repository.peat(&RUN).ok();
     fresh.peat(&["datastore", "sync"]).ok();
     assert_eq!(fresh.peat(&["data", "get", "hello", "stdout", "--output", "-"]).ok().stdout, "hello\n");
+}
+
+#[test]
+fn a_damaged_segment_of_the_index_is_named_and_other_models_go_on() {
+    let scratch = Scratch::new();
+    let repository = repository(&scratch);
+    let shared = scratch.shared_directory();
+    repository.share_through(&shared);
+    // What a head has no room for moves to a segment.
+    repository.shell_model("grows", "head -c 2900 /dev/urandom | base64 -w 0");
+    let grow = ["model", "method", "run", "grows", "execute"];
+    for _ in 0..RUNS_TO_FILL_A_HEAD {
+        repository.peat(&grow).ok();
+    }
+    repository.peat(&RUN).ok();
+    let segments = || -> Vec<PathBuf> {
+        files(&shared, ".object").into_iter().filter(|file| file.to_string_lossy().contains("_segments")).collect()
+    };
+    let originals: Vec<_> = segments().into_iter().map(|file| (fs::read(&file).unwrap(), file)).collect();
+    assert!(!originals.is_empty(), "nothing was spilled");
+    for damage in ["changed", "cut"] {
+        for (original, file) in &originals {
+            let mut bytes = original.clone();
+            match damage {
+                "changed" => {
+                    let middle = bytes.len() / 2;
+                    bytes[middle] ^= 1;
+                }
+                _ => bytes.truncate(original.len() / 2),
+            }
+            fs::write(file, bytes).unwrap();
+        }
+        // Who has not read it before must notice, takes nothing over, and goes on with everything else.
+        let fresh = scratch.machine().clone_of(&repository, "r");
+        for command in [&grow[..], &["datastore", "sync"], &["data", "list", "grows"]] {
+            fresh.peat(command).ended_with(8).says(&["_segments/model--"]);
+        }
+        fresh.peat(&RUN).ok();
+        for (original, file) in &originals {
+            fs::write(file, original).unwrap();
+        }
+        fresh.peat(&["datastore", "sync"]).ok();
+        fresh.peat(&grow).ok();
+    }
 }
 
 #[test]

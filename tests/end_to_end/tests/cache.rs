@@ -12,7 +12,7 @@ const RUN: [&str; 5] = ["model", "method", "run", "empty", "nothing"];
 
 /// A repository with one extension, of which nothing is compiled.
 fn repository(scratch: &Scratch) -> Checkout {
-    let repository = scratch.machine().repository("r");
+    let repository = scratch.cold_machine().repository("r");
     repository.install("test-empty", &[]);
     repository.peat(&["model", "create", "empty", "--type", "@test/empty"]).ok();
     repository.peat(&["cache", "clear"]).ok();
@@ -21,7 +21,7 @@ fn repository(scratch: &Scratch) -> Checkout {
 
 /// The one native code in the cache.
 fn native_code(repository: &Checkout) -> PathBuf {
-    let mut native = kept(&repository.machine().directory("cache"), "cwasm");
+    let mut native = kept(repository.machine().cache(), "cwasm");
     assert_eq!(native.len(), 1, "{native:?}");
     native.remove(0)
 }
@@ -127,7 +127,7 @@ fn the_cache_keeps_its_bound_and_a_wrong_one_is_refused_by_name() {
 fn a_cache_without_room_costs_time_and_no_error() {
     let scratch = Scratch::new();
     let repository = repository(&scratch);
-    let cache = repository.machine().directory("cache");
+    let cache = repository.machine().cache().to_owned();
     let script = format!(
         "mount -t tmpfs -o size=16k,mode=700 tmpfs '{}'\npeat model method run empty nothing\npeat cache status --json",
         cache.display()
@@ -146,7 +146,7 @@ fn two_homes_that_share_one_cache_compile_once_each_and_never_again() {
     let cache = scratch.path().join("shared-cache");
     let shared = vec![("PEAT_CACHE_DIR".to_owned(), cache.display().to_string())];
     let homes = [(); 2].map(|()| {
-        let repository = scratch.machine().with_variables(&shared).repository("r");
+        let repository = scratch.cold_machine().with_variables(&shared).repository("r");
         repository.install("test-empty", &[]);
         repository.peat(&["model", "create", "empty", "--type", "@test/empty"]).ok();
         repository
@@ -187,16 +187,16 @@ fn a_fresh_home_with_the_key_of_another_compiles_nothing_again() {
     let scratch = Scratch::new();
     let cache = scratch.path().join("shared-cache");
     let shared = vec![("PEAT_CACHE_DIR".to_owned(), cache.display().to_string())];
-    let first = scratch.machine().with_variables(&shared).repository("r");
+    let first = scratch.cold_machine().with_variables(&shared).repository("r");
     first.install("test-empty", &[]);
     first.peat(&["model", "create", "empty", "--type", "@test/empty"]).ok();
     first.peat(&RUN).ok();
-    let machine = scratch.machine().with_variables(&shared);
+    let machine = scratch.cold_machine().with_variables(&shared);
     let fresh = machine.clone_of(&first, "r");
     // As in the operator's guide.
     fs::copy(first.machine().home().join("artifact-key"), machine.home().join("artifact-key")).unwrap();
     assert!(!compiles(&fresh, &RUN));
-    let other = scratch.machine().with_variables(&shared).clone_of(&first, "r");
+    let other = scratch.cold_machine().with_variables(&shared).clone_of(&first, "r");
     assert!(compiles(&other, &RUN), "without the key it is compiled");
 }
 
@@ -210,7 +210,7 @@ fn runs_in_this_process_make_no_bundle() {
         repository.peat(&RUN).ok();
         repository.peat(&["datastore", "sync"]).ok();
     }
-    assert!(kept(&repository.machine().directory("cache"), "bundle").is_empty());
+    assert!(kept(repository.machine().cache(), "bundle").is_empty());
     let status = repository.peat(&["cache", "status", "--json"]).ok().json();
     let artifacts = status["cache"]["artifacts"].as_array().unwrap();
     assert_eq!(artifacts.len(), 2, "{status}");

@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 fn repository(scratch: &Scratch) -> Checkout {
-    let repository = scratch.machine().repository("r");
+    let repository = scratch.cold_machine().repository("r");
     repository.write("folder/readme.txt", "one two three\n");
     repository.install("test-misbehaving", &["--grant", "files:folder=folder", "--grant", "secrets:token=PATH"]);
     repository.peat(&["model", "create", "bad", "--type", "@test/misbehaving"]).ok();
@@ -244,7 +244,7 @@ fn drivers_are_chosen_by_the_command_line_the_model_and_the_repository() {
 #[test]
 fn a_shell_command_is_never_called_isolated_when_it_is_not() {
     let scratch = Scratch::new();
-    let repository = scratch.machine().repository("r");
+    let repository = scratch.cold_machine().repository("r");
     repository.shell_model("hello", "echo hello");
     let run = |driver| repository.peat(&["model", "method", "run", "hello", "execute", "--driver", driver]);
     run("process").ended_with(2).says(&["command/shell", "no component", "in-process"]);

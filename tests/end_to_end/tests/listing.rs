@@ -15,7 +15,7 @@ use rustix::io::Errno;
 const RUN: [&str; 7] = ["model", "method", "run", "text", "profile", "--input", "path=a.txt"];
 
 fn repository(scratch: &Scratch) -> Checkout {
-    let repository = scratch.machine().repository("r");
+    let repository = scratch.cold_machine().repository("r");
     repository.write("source/a.txt", "a b c\n");
     repository.install("example-text", &["--grant", "files:source=source"]);
     repository.install("test-empty", &[]);
@@ -217,10 +217,10 @@ impl Opened {
 fn a_fresh_checkout_installs_what_the_lock_file_names_from_the_repository_itself() {
     let scratch = Scratch::new();
     let repository = repository(&scratch);
-    let clone = scratch.machine().clone_of(&repository, "r");
+    let clone = scratch.cold_machine().clone_of(&repository, "r");
     clone.peat(&RUN).ok();
     // And refuses a file that is not what was locked.
-    let other = scratch.machine().clone_of(&repository, "r");
+    let other = scratch.cold_machine().clone_of(&repository, "r");
     other.write("extensions/example-text.wasm", fs::read(other.path().join("extensions/test-empty.wasm")).unwrap());
     let outcome = other.peat(&RUN);
     assert!(outcome.code != Some(0), "{outcome}");
