@@ -17,7 +17,7 @@ cargo xtask fuzz TARGET --input FILE
 Gives the decoders inputs that libFuzzer thinks up, beginning with tests/fuzz/seeds/TARGET. What it learns is kept in
 target/fuzz/corpus/TARGET; an input that breaks a rule in target/fuzz/artifacts/.
 
-The target `component` is run only where it is named: the engine that it needs takes minutes to compile.
+The targets `component` and `runner` are run only where they are named: the engine they need takes minutes to compile.
 
   --seconds N   so long for each target; 10 when nothing is said
   --runs N      so many inputs for each target, the same ones every time
@@ -36,7 +36,7 @@ const FLAGS: [&str; 7] = [
 ];
 
 /// Targets that need the engine, which takes minutes to compile: built only where they are named.
-const ENGINE_TARGETS: [&str; 1] = ["component"];
+const ENGINE_TARGETS: [&str; 2] = ["component", "runner"];
 
 /// Most memory of a target, in MiB: the largest input decompresses to 32 MiB and becomes records of several times that.
 const MEMORY_MIB_MAX: u64 = 1024;

@@ -14,6 +14,8 @@ mod names;
 mod protocol;
 mod records;
 mod replica;
+#[cfg(feature = "components")]
+mod runner;
 pub mod seeds;
 
 /// A decoder under test.
@@ -40,6 +42,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "replica", read: replica::replica },
     #[cfg(feature = "components")]
     Target { name: "component", read: components::component },
+    #[cfg(feature = "components")]
+    Target { name: "runner", read: runner::runner },
 ];
 
 /// Reads `input` with the target of that name; what libFuzzer calls.

@@ -22,6 +22,7 @@ pub(crate) fn all() -> Vec<Made> {
     let mut made = records();
     made.extend(carried());
     made.extend(components());
+    made.extend(conversations());
     made
 }
 
@@ -123,6 +124,37 @@ fn components() -> Vec<Made> {
         ("component", "refused-empty.wasm".to_owned(), peat_test_guests::empty_component()),
         ("component", "refused-core-module.wasm".to_owned(), peat_test_guests::core_module()),
         ("component", "refused-double.wasm".to_owned(), peat_test_guests::model_with_two_metadata_sections()),
+    ]
+}
+
+/// What runners say: the frames of `docs/runner-protocol.md`, without the parts that the target adds.
+fn conversations() -> Vec<Made> {
+    let text = |text: &str| [&(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+    let frame = |kind: u8, number: u8, body: &[u8]| [&[kind, number, body.len() as u8][..], body].concat();
+    let (asks, tells, ends) = (6, 7, 9);
+    let outcome = [&[1][..], &text("done")].concat();
+    let nothing_dropped = [0; 16];
+    let done = [&[1][..], &(outcome.len() as u32).to_le_bytes(), &outcome, &nothing_dropped].concat();
+    let done = frame(ends, 0, &done);
+    let trapped = frame(ends, 0, &[&[0, 0][..], &text("wasm trap: unreachable"), &nothing_dropped].concat());
+    let log = frame(tells, 0, &[&[0, 2][..], &text("a line")].concat());
+    let settings = frame(asks, 1, &[3]);
+    let secret = frame(asks, 2, &[&[4][..], &text("home")].concat());
+    let blob = frame(asks, 3, &[&[10][..], &text("bytes of a blob")].concat());
+    let size = frame(asks, 4, &[11, 0, 0, 0, 0]);
+    let read = frame(asks, 5, &[13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0]);
+    let drop_blob = frame(tells, 0, &[15, 0, 0, 0, 0]);
+    let seed = |name: &str, how: u8, parts: &[&[u8]]| ("runner", name.to_owned(), [&[how], &*parts.concat()].concat());
+    vec![
+        seed("done", b'f', &[&done]),
+        seed("logs", b'f', &[&log, &log, &done]),
+        seed("asks", b'f', &[&settings, &secret, &blob, &size, &read, &drop_blob, &done]),
+        seed("refused-trapped", b'f', &[&log, &trapped]),
+        seed("refused-goes-early", b'f', &[&settings]),
+        seed("refused-unknown-handle", b'f', &[&size]),
+        seed("refused-not-ready", b'r', &[&[9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]),
+        seed("refused-other-version", b'r', &[&[2, 0, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0]]),
+        seed("refused-hello-of-nothing", b'h', &[&[1, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0]]),
     ]
 }
 
