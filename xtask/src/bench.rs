@@ -5,6 +5,7 @@
 //! ratios are printed, and every result holds its smallest and largest value.
 
 mod check;
+mod drivers;
 mod measure;
 mod processes;
 mod section;

@@ -27,6 +27,26 @@ impl Figure {
         Ok(Self::of(name, "ms", values))
     }
 
+    /// Two things in turn, so that what else the machine does meets both.
+    pub(super) fn measure_both(
+        names: [&str; 2],
+        runs: usize,
+        mut first: impl FnMut() -> Result<Duration>,
+        mut second: impl FnMut() -> Result<Duration>,
+    ) -> Result<[Self; 2]> {
+        for _ in 0..WARM_UP_RUNS {
+            first()?;
+            second()?;
+        }
+        let mut values = [Vec::with_capacity(runs), Vec::with_capacity(runs)];
+        for _ in 0..runs {
+            values[0].push(first()?.as_secs_f64() * 1000.0);
+            values[1].push(second()?.as_secs_f64() * 1000.0);
+        }
+        let [of_first, of_second] = values;
+        Ok([Self::of(names[0], "ms", of_first), Self::of(names[1], "ms", of_second)])
+    }
+
     /// Of values that were measured elsewhere; there is at least one.
     pub(super) fn of(name: &str, unit: &'static str, mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);

@@ -7,9 +7,10 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::check::Check;
+use super::drivers;
 use super::measure::Figure;
 use super::subject::Subject;
-use crate::{guests, peat, process, workspace};
+use crate::{guests, peat, process, runner, workspace};
 
 /// The program that measures calls inside of a host.
 const CALLS_PROGRAM: &str = "call-benchmark";
@@ -34,13 +35,15 @@ pub(super) struct Size {
     many_extensions: usize,
     /// Calls inside of one process.
     calls: usize,
+    /// Runs of containers.
+    containers: usize,
 }
 
 impl Size {
     pub(super) const FULL: Self =
-        Self { runs: 40, compiling_runs: 10, extensions: 104, many_extensions: 1000, calls: 2000 };
+        Self { runs: 40, compiling_runs: 10, extensions: 104, many_extensions: 1000, calls: 2000, containers: 20 };
     pub(super) const QUICK: Self =
-        Self { runs: 5, compiling_runs: 2, extensions: 26, many_extensions: 104, calls: 200 };
+        Self { runs: 5, compiling_runs: 2, extensions: 26, many_extensions: 104, calls: 200, containers: 3 };
 }
 
 /// Builds what is needed and measures it.
@@ -52,6 +55,7 @@ pub(super) fn measure(size: Size) -> Result<(Vec<Figure>, Vec<Check>)> {
     };
     println!("Building peat and {CALLS_PROGRAM} (release)");
     let peat = peat::build_with(peat::Build::Release, &[CALLS_PROGRAM])?;
+    let runner = runner::build(peat::Build::Release)?;
     let scratch = workspace::target().join("bench/processes");
     if scratch.exists() {
         std::fs::remove_dir_all(&scratch)?;
@@ -83,6 +87,7 @@ pub(super) fn measure(size: Size) -> Result<(Vec<Figure>, Vec<Check>)> {
         method.time(&run)
     })?;
     let later = Figure::measure("later run of the same method (cached)", size.runs, || method.time(&run))?;
+    let isolated = drivers::measure(&method, &runner, &run, size.runs, size.compiling_runs, size.containers)?;
     let (call, host_call) = calls(&peat.with_file_name(CALLS_PROGRAM), &component("test-empty")?, size.calls)?;
     let allocate = ["model", "method", "run", "subject", "allocate"];
     let peaks = (0..size.compiling_runs).map(|_| hostile.peak_mib_of_failure(&allocate)).collect::<Result<_>>()?;
@@ -90,7 +95,7 @@ pub(super) fn measure(size: Size) -> Result<(Vec<Figure>, Vec<Check>)> {
 
     let beyond = |over: &Figure, under: &Figure| over.median() - under.median();
     let ratio = |over: &Figure, under: &Figure| over.median() / under.median();
-    let checks = vec![
+    let mut checks = vec![
         Check::timed("listing with extensions", "ms", of_some.median(), 20.0),
         Check::timed("listing with extensions / version", "", ratio(&of_some, &version), 3.0),
         Check::timed("listing with extensions / without any", "", ratio(&of_some, &of_none), None),
@@ -101,7 +106,10 @@ pub(super) fn measure(size: Size) -> Result<(Vec<Figure>, Vec<Check>)> {
         Check::timed("a call of the host by the guest", "ns", host_call.median(), 1000.0),
         Check::counted("host whose guest takes all memory it gets", "MiB", peak.median(), GUEST_MIB + HOST_MIB),
     ];
-    Ok((vec![version, of_none, of_some, of_many, first, later, call, host_call, peak], checks))
+    checks.extend(isolated.checks(&first));
+    let mut figures = vec![version, of_none, of_some, of_many, first, later, call, host_call, peak];
+    figures.extend(isolated.into_figures());
+    Ok((figures, checks))
 }
 
 /// Calls inside of one process: of a guest in microseconds, of the host in nanoseconds.

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::section;
 use crate::process;
@@ -95,6 +96,14 @@ impl Subject {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(took)
+    }
+
+    /// What a command prints as JSON.
+    pub(super) fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let mut command = self.command(arguments);
+        let output = command.arg("--json").output().context("cannot start peat")?;
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("`{}` printed no JSON", process::shown(&command)))
     }
 
     /// Runs a method that is bad, and answers how much memory the process had at most, in MiB. Fails unless it ended as a
