@@ -33,22 +33,23 @@ pub(crate) fn build(build: Build) -> Result<PathBuf> {
     let mut command = process::cargo();
     command.args(["build", "--locked", "--package", NAME, "--target", &target]).current_dir(workspace::root());
     command.env("RUSTFLAGS", "-C target-feature=+crt-static").env_remove("CARGO_ENCODED_RUSTFLAGS");
-    if let Build::Release = build {
-        command.arg("--release");
-    }
-    process::run(&mut command)?;
-    let directory = build.directory();
-    let built = workspace::target().join(&target).join(directory).join("runner");
-    let runner = workspace::target().join(directory).join(NAME);
-    std::fs::create_dir_all(workspace::target().join(directory))?;
+    let profile = match build {
+        Build::Development => "runner",
+        Build::Release => "release",
+    };
+    process::run(command.args(["--profile", profile]))?;
+    let built = workspace::target().join(&target).join(profile).join("runner");
+    let directory = workspace::target().join(build.directory());
+    let runner = directory.join(NAME);
+    std::fs::create_dir_all(directory)?;
     put_in_place(&built, &runner)?;
     Ok(runner)
 }
 
-/// The runner of the tests. Where the static one was built before, that one, brought up to date. Otherwise the one of the
-/// workspace's own build, which costs nothing: it runs as a process, though not in a container.
+/// The runner of the tests: the static one where containers can be run, which need it. Otherwise the one of the workspace's
+/// own build, which costs nothing: it runs as a process, though not in a container.
 pub(crate) fn for_tests() -> Result<PathBuf> {
-    if workspace::target().join(host_target()?).join(Build::Development.directory()).join("runner").exists() {
+    if answers("podman", "--version") || answers("docker", "info") {
         return build(Build::Development);
     }
     let mut command = process::cargo();
@@ -56,6 +57,10 @@ pub(crate) fn for_tests() -> Result<PathBuf> {
     let directory = workspace::target().join(Build::Development.directory());
     put_in_place(&directory.join("runner"), &directory.join(NAME))?;
     Ok(directory.join(NAME))
+}
+
+fn answers(program: &str, question: &str) -> bool {
+    Command::new(program).arg(question).output().is_ok_and(|output| output.status.success())
 }
 
 /// Who runs it goes on with the one it has; nobody finds half of one.

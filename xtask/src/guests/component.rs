@@ -80,7 +80,6 @@ fn without_metadata(module: &[u8]) -> Result<Vec<u8>> {
             continue;
         }
         if let Some((id, range)) = payload.as_section() {
-            let range = usize::try_from(range.start)?..usize::try_from(range.end)?;
             wasm_encoder::RawSection { id, data: &module[range] }.append_to(&mut rest);
         }
     }
