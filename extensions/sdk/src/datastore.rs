@@ -23,10 +23,11 @@ pub use crate::bindings::host::peat::host::data::{Lifetime, Tag};
 pub use crate::bindings::hydration::exports::peat::datastore::hydration::Wanted;
 pub use crate::bindings::locks::exports::peat::datastore::locks::{AcquireRequest, Status, StatusPage, Waiter};
 pub use crate::bindings::maintenance::exports::peat::datastore::maintenance::{
-    CheckPage, CollectRequest, Collected, Damage, Severity, Statistics,
+    CheckPage, CheckRequest, CollectRequest, Collected, Damage, DamagedVersion, KnownEntry, Part, RepairRequest,
+    Repaired, Room, RoomPage, Supplied,
 };
 pub use crate::bindings::namespaces::exports::peat::datastore::namespaces::{
-    Namespace, Page as NamespacePage, State as NamespaceState, Step,
+    Amount, FoldConflict, Namespace, Page as NamespacePage, State as NamespaceState, Step,
 };
 
 use crate::Error;
@@ -96,16 +97,14 @@ pub trait Hydration: Datastore {
 
 /// Optional. Room and health.
 pub trait Maintenance: Datastore {
-    /// Applies lifetimes, drops tombstones whose grace is over, deletes their objects.
-    async fn collect(&self, request: CollectRequest) -> Result<Collected, Error>;
-    /// Rewrites packs that are less than half alive and merges segments.
-    async fn compact(&self, namespace: String, lease: Lease) -> Result<Collected, Error>;
-    /// Examines the store, one page.
-    async fn check(&self, namespace: String, read_data: bool, cursor: Option<String>) -> Result<CheckPage, Error>;
-    /// Rebuilds what can be rebuilt and says what is lost.
-    async fn repair(&self, namespace: String, lease: Lease) -> Result<Vec<Damage>, Error>;
-    /// Counts.
-    async fn measure(&self, namespace: String) -> Result<Statistics, Error>;
+    /// How much room the partitions take up, one page. Takes no lock.
+    async fn measure(&self, namespace: String, cursor: Option<String>) -> Result<RoomPage, Error>;
+    /// Lets what is over leave the index, and deletes what has left it. One answer per partition, in order.
+    async fn collect(&self, request: CollectRequest) -> Result<Vec<Collected>, Error>;
+    /// What is damaged, one page. Takes no lock and changes nothing.
+    async fn check(&self, request: CheckRequest) -> Result<CheckPage, Error>;
+    /// Makes again what is damaged in one partition.
+    async fn repair(&self, request: RepairRequest) -> Result<Repaired, Error>;
 }
 
 /// Optional. Namespaces of one store.
@@ -121,8 +120,8 @@ pub trait Namespaces: Datastore {
     ) -> Result<Namespace, Error>;
     /// Moves a namespace that may be busy, one repeatable step a call.
     async fn migrate(&self, source: String, target: String, state: Option<String>) -> Result<Step, Error>;
-    /// Commits the partitions of a short-lived namespace into its parent, one partition a step.
+    /// Commits what was committed in a run scope into its parent, one repeatable step a call.
     async fn fold(&self, name: String, state: Option<String>) -> Result<Step, Error>;
     /// Deletes a namespace, one repeatable step a call.
-    async fn delete(&self, name: String, state: Option<String>) -> Result<Step, Error>;
+    async fn delete(&self, name: String, in_use: bool, state: Option<String>) -> Result<Step, Error>;
 }

@@ -157,7 +157,7 @@ pub fn unknown(run: &Run) -> Failure {
 ///                         "required": ["name"],
 ///                         "additionalProperties": false
 ///                     },
-///                     writes: { "greeting": "the greeting" },
+///                     writes: { "greeting": "the greeting" { lifetime: "30d", versions: 100 } },
 ///                 },
 ///             },
 ///         },
@@ -180,7 +180,9 @@ macro_rules! export_model {
                     $method:literal => $function:path {
                         summary: $method_summary:literal
                         $(, arguments: $arguments:tt)?
-                        $(, writes: { $($item:literal : $item_summary:literal),* $(,)? })?
+                        $(, writes: { $(
+                            $item:literal : $item_summary:literal $({ $($kept:ident : $value:literal),* $(,)? })?
+                        ),* $(,)? })?
                         $(,)?
                     }
                 ),* $(,)? } $(,)?
@@ -202,7 +204,11 @@ macro_rules! export_model {
                     Comma, Json("{\"name\":"), Text($method), Json(",\"summary\":"), Text($method_summary),
                     $(Json(",\"arguments\":"), Json(::core::stringify!($arguments)),)?
                     $(Json(",\"writes\":["), $(
-                        Comma, Json("{\"name\":"), Text($item), Json(",\"summary\":"), Text($item_summary), Json("}"),
+                        Comma, Json("{\"name\":"), Text($item), Json(",\"summary\":"), Text($item_summary),
+                        $($(
+                            Json(",\""), Json(::core::stringify!($kept)), Json("\":"), Json(::core::stringify!($value)),
+                        )*)?
+                        Json("}"),
                     )* Json("]"),)?
                     Json("}"),
                 )* Json("]}"),

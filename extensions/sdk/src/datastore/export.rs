@@ -89,24 +89,20 @@ impl<T: Hydration> hydration::Guest for Exported<T> {
 }
 
 impl<T: Maintenance> maintenance::Guest for Exported<T> {
-    async fn collect(request: CollectRequest) -> Result<Collected, Error> {
+    async fn measure(namespace: String, cursor: Option<String>) -> Result<RoomPage, Error> {
+        T::open().await?.measure(namespace, cursor).await
+    }
+
+    async fn collect(request: CollectRequest) -> Result<Vec<Collected>, Error> {
         T::open().await?.collect(request).await
     }
 
-    async fn compact(namespace: String, lease: Lease) -> Result<Collected, Error> {
-        T::open().await?.compact(namespace, lease).await
+    async fn check(request: CheckRequest) -> Result<CheckPage, Error> {
+        T::open().await?.check(request).await
     }
 
-    async fn check(namespace: String, read_data: bool, cursor: Option<String>) -> Result<CheckPage, Error> {
-        T::open().await?.check(namespace, read_data, cursor).await
-    }
-
-    async fn repair(namespace: String, lease: Lease) -> Result<Vec<Damage>, Error> {
-        T::open().await?.repair(namespace, lease).await
-    }
-
-    async fn measure(namespace: String) -> Result<Statistics, Error> {
-        T::open().await?.measure(namespace).await
+    async fn repair(request: RepairRequest) -> Result<Repaired, Error> {
+        T::open().await?.repair(request).await
     }
 }
 
@@ -127,8 +123,8 @@ impl<T: Namespaces> namespaces::Guest for Exported<T> {
         T::open().await?.fold(name, state).await
     }
 
-    async fn delete(name: String, state: Option<String>) -> Result<Step, Error> {
-        T::open().await?.delete(name, state).await
+    async fn delete(name: String, in_use: bool, state: Option<String>) -> Result<Step, Error> {
+        T::open().await?.delete(name, in_use, state).await
     }
 }
 
