@@ -11,7 +11,7 @@ use crate::limits::{
     ACQUIRE_PARTITIONS_MAX, HOLDER_TEXT_CHARACTERS, LEASE_TTL_MS_MAX, LEASE_TTL_MS_MIN, UNKNOWN_ATTEMPTS_MAX,
 };
 use crate::ports::{Holder, World};
-use crate::refusal::{namespace_absent, sealed_error};
+use crate::refusal::namespace_absent;
 use crate::root::{Address, Root, Snapshot};
 use crate::types::{AcquireRequest, Lease};
 use crate::wait::Wait;
@@ -84,7 +84,8 @@ impl<W: World> Chain<W> {
             // A swap of ours may still be applied: the next attempt of this machine must know its nonce.
             let _ = self.world.cache(&abandoned_key(address), tried.join("\n").as_bytes()).await;
         }
-        outcome.map(|lease| (lease, wait.ticket().map(str::to_owned)))
+        let lease = self.confirmed(address, outcome?).await?;
+        Ok((lease, wait.ticket().map(str::to_owned)))
     }
 
     async fn take_when_free(
@@ -139,10 +140,12 @@ impl<W: World> Chain<W> {
                 }
                 None => (self.absent_root(address).await?, None),
             };
-            if let Root::Head(head) = &root
-                && let Some(moved_to) = &head.sealed
+            let mut root = root;
+            if let Root::Head(head) = &mut root
+                && head.sealed.is_some()
             {
-                return Err(sealed_error(address.namespace, moved_to));
+                self.check_seal(address.namespace).await?;
+                head.sealed = None;
             }
             failures += 1;
             if failures > 4 * UNKNOWN_ATTEMPTS_MAX && self.world.elapsed_ms() >= wait.deadline_ms() {
@@ -150,7 +153,6 @@ impl<W: World> Chain<W> {
             }
             let lease = self.new_lease(ttl_ms, wait.ticket());
             tried.push(lease.nonce.clone());
-            let mut root = root;
             root.lease_to(lease);
             let was_cached = seen.as_ref().is_some_and(|seen| seen.age.is_none());
             match self.swap(address, root, etag.as_deref()).await? {
@@ -212,7 +214,7 @@ impl<W: World> Chain<W> {
         if self.cached_root(meta).await.is_none() {
             self.current_meta(address.namespace).await?;
         }
-        Ok(Root::Head(crate::head::Head::new(address.partition, self.new_id())))
+        self.new_head(address).await.map(Root::Head)
     }
 
     /// Others write here between our own acquisitions: then it is cheaper to ask what is there before the swap than to

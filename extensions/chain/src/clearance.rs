@@ -14,7 +14,7 @@ use crate::keys;
 use crate::lease::{Obstacle, checked_address, lease_snapshot};
 use crate::limits::UNKNOWN_ATTEMPTS_MAX;
 use crate::ports::World;
-use crate::refusal::{check_state, described, namespace_absent};
+use crate::refusal::{check_readable, check_state, described, namespace_absent};
 use crate::root::{Address, Root, Snapshot};
 use crate::types::Lease;
 
@@ -77,6 +77,23 @@ impl<W: World> Chain<W> {
         }
         // It changes all the time: somebody is at work.
         Ok(found.root.lease().cloned().map(Box::new))
+    }
+
+    /// Whether a sealed head may be written all the same: only where the namespace is active, so that what sealed it was
+    /// given up. To be asked after the head was read: then a later seal, which bears another id, makes the write fail.
+    pub(crate) async fn check_seal(&self, namespace: &str) -> Result<()> {
+        match &self.current_meta(namespace).await?.root {
+            Root::Meta(meta) => check_state(meta),
+            Root::Head(_) => Err(namespace_absent(namespace)),
+        }
+    }
+
+    /// Why something that should be there is not: `Ok` where the namespace can be read. One request.
+    pub(crate) async fn check_readable(&self, namespace: &str) -> Result<()> {
+        match &self.current_meta(namespace).await?.root {
+            Root::Meta(meta) => check_readable(meta),
+            Root::Head(_) => Err(namespace_absent(namespace)),
+        }
     }
 
     /// What another process' lease of this root means to us.

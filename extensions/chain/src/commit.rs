@@ -16,8 +16,9 @@ use crate::lease::{Obstacle, holds, lease_of, lease_snapshot};
 use crate::limits::{COMMIT_ATTEMPTS_MAX, COMMIT_ENTRIES_MAX};
 use crate::ports::{Blob, World};
 use crate::record::{EntryRecord, Place, Reason, Record, description_fault};
-use crate::refusal::{described, lease_gone, lease_lost, sealed_error};
+use crate::refusal::{described, lease_gone, lease_lost};
 use crate::root::{Address, Root, Snapshot};
+use crate::scope::Copied;
 use crate::types::{Entry, NewEntry, PushRequest, Receipt, VersionReference};
 
 /// A head with a commit in it, not yet written.
@@ -35,11 +36,28 @@ struct Uploaded {
     places: Vec<Place>,
 }
 
+/// Where the content of a commit comes from.
+#[derive(Debug)]
+pub(crate) enum Source<'a> {
+    /// From the caller: it is uploaded.
+    Caller,
+    /// From the same partition of another namespace, one place for each appended entry: it is copied inside the store.
+    Namespace { name: &'a str, places: &'a [Place] },
+}
+
 impl<W: World> Chain<W> {
     /// Commits to one partition, all or nothing. With a lease: one request for the swap, one for the queue when it is
     /// released and was not looked at a moment ago, one a pack or large object, and the segments that must be read or written. Repeating it with the same
     /// commit id is harmless. Not cancel safe: dropped, it may or may not have been applied; repeat it to know.
     pub async fn push(&self, request: &PushRequest<W::Blob>) -> Result<Receipt> {
+        if let Some(new) = request.append.iter().find(|new| new.content.size() != new.description.size) {
+            return Err(Error::input(new.description.name.clone(), "its size is not that of its content"));
+        }
+        self.push_of(request, &Source::Caller).await
+    }
+
+    /// [`Self::push`] of content that the caller has, or that lies in another namespace of this store.
+    pub(crate) async fn push_of(&self, request: &PushRequest<W::Blob>, source: &Source<'_>) -> Result<Receipt> {
         check_push(request)?;
         let address = Address::new(&request.namespace, &request.partition);
         let mut segments = Segments::default();
@@ -49,20 +67,49 @@ impl<W: World> Chain<W> {
         let mut began_at: Option<u64> = None;
         for attempt in 0..COMMIT_ATTEMPTS_MAX {
             let Some(snapshot) = found else {
+                // The one that was there is gone with its namespace, perhaps: the clearance is of before.
                 found = self.create_head(address, request).await?;
+                self.clearance(address.namespace, &[]).await?;
                 continue;
             };
             let Root::Head(base) = &snapshot.root else {
                 return Err(Error::input(request.partition.clone(), "the lease of a commit is the partition's own"));
             };
+            if base.copied_at.is_some() && request.lease.is_none() {
+                match self.confirm_copy(address, &snapshot).await? {
+                    Copied::Current => {}
+                    Copied::Changed(current) => {
+                        found = current;
+                        continue;
+                    }
+                }
+            }
             let began_at = *began_at.get_or_insert(base.sequence);
-            if let Some(done) = self.find_commit(address, &mut segments, base, request, began_at).await? {
+            let searched = self.find_commit(address, &mut segments, base, request, began_at).await;
+            let done = match searched {
+                Err(error) if error.is_segment_missing() => {
+                    found = self.newer_root(address, &snapshot.etag, &error).await?;
+                    continue;
+                }
+                searched => searched?,
+            };
+            if let Some(done) = done {
                 return self.finish_done(address, &mut segments, request, &snapshot, &done).await;
+            }
+            if !remembers_since(base, began_at) {
+                // What was uploaded may have been committed, removed and deleted again meanwhile.
+                uploaded = None;
             }
             self.check_may_commit(address, request, &snapshot).await?;
             let upload = async {
                 if uploaded.as_ref().is_none_or(|uploaded| uploaded.sweeps != base.sweeps) {
-                    let places = self.upload(address, &request.append).await?;
+                    let places = match source {
+                        Source::Caller => self.upload(address, &request.append).await?,
+                        Source::Namespace { name, places } => {
+                            self.copy_places(Address::new(name, address.partition), address, places).await?;
+                            places.to_vec()
+                        }
+                    };
                     uploaded = Some(Uploaded { sweeps: base.sweeps, places });
                 }
                 Ok(())
@@ -75,9 +122,14 @@ impl<W: World> Chain<W> {
             let (upload, ()) = join(upload, queue).await;
             upload?;
             let places = uploaded.as_ref().map(|uploaded| uploaded.places.as_slice()).unwrap_or_default();
-            let mut applied = self.apply(address, &mut segments, base, request, places).await?;
-            settle_lease(&mut applied.head, request, next.clone().flatten());
-            self.spill(address, &mut segments, &mut applied.head).await?;
+            let applied = self.applied(address, &mut segments, base, request, places, next.clone().flatten()).await;
+            let applied = match applied {
+                Err(error) if error.is_segment_missing() => {
+                    found = self.newer_root(address, &snapshot.etag, &error).await?;
+                    continue;
+                }
+                applied => applied?,
+            };
             match self.swap(address, Root::Head(applied.head), Some(&snapshot.etag)).await? {
                 Swap::Done(done) => {
                     let version = self.version_after(address, base, &done)?;
@@ -119,7 +171,7 @@ impl<W: World> Chain<W> {
             return Err(lease_gone(address));
         }
         self.current_meta(address.namespace).await?;
-        let head = Head::new(address.partition, self.new_id());
+        let head = self.new_head(address).await?;
         match self.swap(address, Root::Head(head), None).await? {
             Swap::Done(done) => Ok(Some(done)),
             Swap::Changed(current) => Ok(current),
@@ -134,9 +186,9 @@ impl<W: World> Chain<W> {
         snapshot: &Snapshot,
     ) -> Result<()> {
         if let Root::Head(head) = &snapshot.root
-            && let Some(moved_to) = &head.sealed
+            && head.sealed.is_some()
         {
-            return Err(sealed_error(address.namespace, moved_to));
+            self.check_seal(address.namespace).await?;
         }
         match &request.lease {
             Some(lease) if holds(&snapshot.root, lease) => Ok(()),
@@ -151,6 +203,22 @@ impl<W: World> Chain<W> {
         }
     }
 
+    /// The head as it is to be written.
+    async fn applied(
+        &self,
+        address: Address<'_>,
+        segments: &mut Segments,
+        base: &Head,
+        request: &PushRequest<W::Blob>,
+        places: &[Place],
+        next: Option<Next>,
+    ) -> Result<Applied> {
+        let mut applied = self.apply(address, segments, base, request, places).await?;
+        settle_lease(&mut applied.head, request, next);
+        self.spill(address, segments, &mut applied.head).await?;
+        Ok(applied)
+    }
+
     /// The head with the commit in it: versions assigned, caps applied, removals marked.
     async fn apply(
         &self,
@@ -162,11 +230,13 @@ impl<W: World> Chain<W> {
     ) -> Result<Applied> {
         let mut head = base.clone();
         head.sequence += 1;
+        head.sealed = None;
+        head.copied_at = None;
         let mut removed = Vec::new();
         for reference in &request.remove {
             let records = self.records_of(address, segments, &head, &reference.name, false).await?;
             if let Some(entry) = records.get(&reference.version).and_then(Record::entry) {
-                removed.push(self.mark_gone(&mut head, entry, Reason::Removed));
+                removed.push(mark_gone(&mut head, entry, Reason::Removed, self.world.now_ms()));
             }
         }
         let mut entries = Vec::with_capacity(request.append.len());
@@ -174,11 +244,9 @@ impl<W: World> Chain<W> {
             let newest_only = new.version_cap.is_none();
             let records = self.records_of(address, segments, &head, &new.description.name, newest_only).await?;
             let highest = records.keys().next_back().copied().unwrap_or(head.version_floor);
-            let version = highest.checked_add(1).ok_or_else(|| {
-                Error::corrupt(&address.key(), format!("{} has used up its version numbers", new.description.name))
-            })?;
+            let version = numbered(address, new, highest.max(head.version_base))?;
             for entry in over_cap(records.values(), new) {
-                removed.push(self.mark_gone(&mut head, entry, Reason::Cap));
+                removed.push(mark_gone(&mut head, entry, Reason::Cap, self.world.now_ms()));
             }
             let record = EntryRecord::new(&new.description, version, head.sequence, place.clone());
             entries.push(record.to_entry());
@@ -188,18 +256,6 @@ impl<W: World> Chain<W> {
         }
         head.remember_commit(&request.commit_id);
         Ok(Applied { head, entries, removed })
-    }
-
-    fn mark_gone(&self, head: &mut Head, entry: &EntryRecord, reason: Reason) -> VersionReference {
-        let gone = entry.gone(head.sequence, reason, self.world.now_ms());
-        head.totals.entries = head.totals.entries.saturating_sub(1);
-        head.totals.bytes = head.totals.bytes.saturating_sub(entry.size);
-        if gone.rest.is_some() {
-            head.totals.tombstones += 1;
-            head.totals.tombstone_bytes = head.totals.tombstone_bytes.saturating_add(entry.size);
-        }
-        head.put_recent(Record::Gone(gone));
-        VersionReference { name: entry.name.clone(), version: entry.version }
     }
 
     /// What the replica knows after it took the receipt over: all, if it knew all before.
@@ -214,7 +270,7 @@ impl<W: World> Chain<W> {
     }
 
     /// What the replica knows of one partition.
-    fn known(&self, address: Address<'_>) -> Result<Option<Known>> {
+    pub(crate) fn known(&self, address: Address<'_>) -> Result<Option<Known>> {
         let known = self.world.known(&[address.partition.to_owned()])?;
         Ok(known.into_iter().next().flatten().and_then(|text| Known::parse(&text)))
     }
@@ -232,8 +288,7 @@ impl<W: World> Chain<W> {
         if let Some(commit) = head.commit(&request.commit_id) {
             return Ok(Some(commit.clone()));
         }
-        let remembers_since = |sequence: u64| head.commits.first().is_none_or(|oldest| oldest.sequence <= sequence + 1);
-        let may_be_forgotten = !remembers_since(if request.may_be_repeated { 0 } else { began_at });
+        let may_be_forgotten = !remembers_since(head, if request.may_be_repeated { 0 } else { began_at });
         let Some(first) = request.append.first().filter(|_| may_be_forgotten) else { return Ok(None) };
         let records = self.records_of(address, segments, head, &first.description.name, false).await?;
         let same =
@@ -255,10 +310,11 @@ impl<W: World> Chain<W> {
         let mut removed = Vec::new();
         for new in &request.append {
             let name = &new.description.name;
-            let records = self.records_of(address, segments, head, name, false).await?;
-            let entry = records.values().rev().find_map(|record| written_by(record, done.sequence, new));
+            let all = self.records_of(address, segments, head, name, false).await?;
+            let records = all.range(new.version.unwrap_or(0)..=new.version.unwrap_or(u64::MAX));
+            let entry = records.rev().find_map(|(_, record)| written_by(record, done.sequence, new));
             entries.push(entry.ok_or_else(|| collected_error(address, request, name))?);
-            removed.extend(records.values().filter_map(|record| removed_by(record, done.sequence)));
+            removed.extend(all.values().filter_map(|record| removed_by(record, done.sequence)));
         }
         for reference in &request.remove {
             let records = self.records_of(address, segments, head, &reference.name, false).await?;
@@ -279,6 +335,34 @@ impl<W: World> Chain<W> {
         }
         Ok(Receipt { entries, removed, version, lease })
     }
+}
+
+/// The number that a version keeps, or the next one.
+fn numbered<B>(address: Address<'_>, new: &NewEntry<B>, highest: u64) -> Result<u64> {
+    let name = &new.description.name;
+    match new.version {
+        None => highest
+            .checked_add(1)
+            .ok_or_else(|| Error::corrupt(&address.key(), format!("{name} has used up its version numbers"))),
+        Some(version) if version > highest => Ok(version),
+        Some(version) => {
+            let message = format!("{name} of {} cannot be version {version}: it has had {highest}", address.partition);
+            Err(Error::new(ErrorKind::Conflict, name.clone(), message))
+        }
+    }
+}
+
+/// Puts a mark in the place of an entry.
+pub(crate) fn mark_gone(head: &mut Head, entry: &EntryRecord, reason: Reason, since_ms: u64) -> VersionReference {
+    let gone = entry.gone(head.sequence, reason, since_ms);
+    head.totals.entries = head.totals.entries.saturating_sub(1);
+    head.totals.bytes = head.totals.bytes.saturating_sub(entry.size);
+    if gone.rest.is_some() {
+        head.totals.tombstones += 1;
+        head.totals.tombstone_bytes = head.totals.tombstone_bytes.saturating_add(entry.size);
+    }
+    head.put_recent(Record::Gone(gone));
+    entry.reference()
 }
 
 /// The replica keeps knowing what it knew: its next pull brings what it missed.
@@ -310,6 +394,11 @@ fn over_cap<'a, B>(records: impl Iterator<Item = &'a Record>, new: &NewEntry<B>)
     let newest_good = live.iter().rposition(|entry| !entry.of_failed_run).filter(|_| new.description.of_failed_run);
     let leaves = |index: &usize| Some(*index) != newest_good;
     (0..live.len()).filter(leaves).take(excess).map(|index| live[index]).collect()
+}
+
+/// Whether a commit after this sequence, or one that was done then, is among the remembered ones.
+fn remembers_since(head: &Head, sequence: u64) -> bool {
+    head.commits.first().is_none_or(|oldest| oldest.sequence <= sequence + 1)
 }
 
 fn written_by<B>(record: &Record, sequence: u64, new: &NewEntry<B>) -> Option<Entry> {
@@ -356,16 +445,15 @@ fn check_push(request: &PushRequest<impl Blob>) -> Result<()> {
     if request.lease.as_ref().is_some_and(|lease| lease.partition != request.partition) {
         return Err(Error::input(request.partition.clone(), "the lease of a commit is the partition's own"));
     }
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = std::collections::BTreeMap::new();
     for new in &request.append {
         if let Some(fault) = description_fault(&new.description) {
             return Err(Error::input(new.description.name.chars().take(80).collect::<String>(), fault));
         }
-        if new.content.size() != new.description.size {
-            return Err(Error::input(new.description.name.clone(), "its size is not that of its content"));
-        }
-        if !names.insert(&new.description.name) {
-            return Err(Error::input(new.description.name.clone(), "a commit has at most one version of a name"));
+        let before: Option<Option<u64>> = names.insert(&new.description.name, new.version);
+        if before.is_some_and(|before| before.is_none() || new.version <= before) {
+            let rule = "a commit has one version of a name, or several with rising numbers";
+            return Err(Error::input(new.description.name.clone(), rule));
         }
     }
     match request.remove.iter().find(|reference| !keys::is_data_name(&reference.name)) {

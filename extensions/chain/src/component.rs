@@ -3,6 +3,9 @@
 //! is opened, its metadata, and nothing else.
 
 mod convert;
+mod health;
+mod maintenance;
+mod namespaces;
 mod shared;
 mod world;
 
@@ -13,8 +16,8 @@ pub use world::{HostBlob, HostWorld};
 #[doc(hidden)]
 pub use peat_sdk;
 
-/// Defines a type that implements the traits of `peat_sdk::datastore` for `locks` and `hydration` over the store that
-/// `$open`, an `async fn() -> Result<ObjectStore, Error>`, answers.
+/// Defines a type that implements the traits of `peat_sdk::datastore` for `locks`, `hydration`, `maintenance` and `namespaces` over
+/// the store that `$open`, an `async fn() -> Result<ObjectStore, Error>`, answers.
 #[macro_export]
 macro_rules! datastore_on_chain {
     ($(#[$doc:meta])* $type:ident, $open:path) => {
@@ -92,6 +95,33 @@ macro_rules! datastore_on_chain {
                 }
             }
 
+            impl Namespaces for $type {
+                async fn list(&self, cursor: Option<String>) -> Result<NamespacePage, Error> {
+                    self.0.list_namespaces(cursor.as_deref()).await
+                }
+
+                async fn create(
+                    &self,
+                    name: String,
+                    parent: Option<String>,
+                    expires_at_ms: Option<u64>,
+                ) -> Result<Namespace, Error> {
+                    self.0.create_namespace(&name, parent.as_deref(), expires_at_ms).await
+                }
+
+                async fn migrate(&self, source: String, target: String, state: Option<String>) -> Result<Step, Error> {
+                    self.0.migrate(&source, &target, state.as_deref()).await
+                }
+
+                async fn fold(&self, name: String, state: Option<String>) -> Result<Step, Error> {
+                    self.0.fold(&name, state.as_deref()).await
+                }
+
+                async fn delete(&self, name: String, in_use: bool, state: Option<String>) -> Result<Step, Error> {
+                    self.0.delete_namespace(&name, in_use, state.as_deref()).await
+                }
+            }
+
             impl Hydration for $type {
                 async fn fetch(
                     &self,
@@ -99,6 +129,24 @@ macro_rules! datastore_on_chain {
                     wanted: Vec<Wanted>,
                 ) -> Result<Vec<Result<Blob, Error>>, Error> {
                     self.0.fetch(&namespace, wanted).await
+                }
+            }
+
+            impl Maintenance for $type {
+                async fn measure(&self, namespace: String, cursor: Option<String>) -> Result<RoomPage, Error> {
+                    self.0.measure(&namespace, cursor.as_deref()).await
+                }
+
+                async fn collect(&self, request: CollectRequest) -> Result<Vec<Collected>, Error> {
+                    self.0.collect(request).await
+                }
+
+                async fn check(&self, request: CheckRequest) -> Result<CheckPage, Error> {
+                    self.0.check(request).await
+                }
+
+                async fn repair(&self, request: RepairRequest) -> Result<Repaired, Error> {
+                    self.0.repair(request).await
                 }
             }
         };

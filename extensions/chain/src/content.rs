@@ -33,9 +33,10 @@ impl<W: World> Chain<W> {
         }
         let packs = plan.packs.iter().map(|pack| self.upload_pack(address, entries, pack)).collect();
         for (pack, id) in plan.packs.iter().zip(self.all(packs).await?) {
+            let total = pack.iter().map(|index| entries[*index].description.size).sum();
             let mut offset = 0;
             for index in pack {
-                places[*index] = Some(Place::Pack { id: id.clone(), offset });
+                places[*index] = Some(Place::Pack { id: id.clone(), offset, total });
                 offset += entries[*index].description.size;
             }
         }

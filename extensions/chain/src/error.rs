@@ -3,6 +3,10 @@
 /// Result of everything here.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// What to do about a damaged object.
+const DAMAGE_REMEDY: &str =
+    "; `peat datastore check` says what else is damaged, and `peat datastore repair` mends what can be mended";
+
 /// What the caller does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -51,10 +55,19 @@ impl Error {
 
     /// An object that is not what was written.
     pub(crate) fn corrupt(key: &str, what: impl std::fmt::Display) -> Self {
-        let message = format!(
-            "object {key} is damaged: {what}; restore it from a backup of the store, or see `peat datastore verify`"
-        );
-        Self::new(ErrorKind::Corrupt, key, message)
+        Self::new(ErrorKind::Corrupt, key, format!("object {key} is damaged: {what}{DAMAGE_REMEDY}"))
+    }
+
+    /// What is wrong with a damaged object, without its key and the remedy.
+    pub(crate) fn damage(&self) -> &str {
+        let text = self.message.strip_suffix(DAMAGE_REMEDY).unwrap_or(&self.message);
+        let named = text.strip_prefix("object ").and_then(|text| text.strip_prefix(self.subject.as_str()));
+        named.and_then(|text| text.strip_prefix(" is damaged: ")).unwrap_or(text)
+    }
+
+    /// It says something about an object itself: it is not there, or is not what was written.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self.kind, ErrorKind::Corrupt | ErrorKind::NotFound)
     }
 
     /// An argument of this call that breaks a rule.
@@ -71,6 +84,16 @@ impl Error {
 
     pub(crate) fn is_unavailable(&self) -> bool {
         matches!(self.kind, ErrorKind::Unavailable(_))
+    }
+
+    /// A segment that a head names is not there: a collector ran since the head was read, or the store has lost it.
+    pub(crate) fn segment_missing(key: &str) -> Self {
+        Self::new(ErrorKind::NotFound, key, format!("object {key} does not exist any more; read the head again"))
+    }
+
+    /// See [`Self::segment_missing`]. No other subject looks like the key of a segment.
+    pub(crate) fn is_segment_missing(&self) -> bool {
+        self.kind == ErrorKind::NotFound && self.subject.contains("/_segments/")
     }
 
     pub(crate) fn is_not_found(&self) -> bool {

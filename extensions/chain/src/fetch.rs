@@ -23,6 +23,22 @@ impl<W: World> Chain<W> {
         if wanted.len() > FETCH_MAX {
             return Err(Error::input("wanted", format!("at most {FETCH_MAX} contents in one call")));
         }
+        let mut answers = self.fetch_from(namespace, wanted).await?;
+        if let Some(parent) = keys::parent_of(namespace) {
+            let absent = absent_ones(&answers);
+            let inherited: Vec<Wanted> = absent.iter().map(|index| wanted[*index].clone()).collect();
+            for (index, answer) in absent.into_iter().zip(self.fetch_from(parent, &inherited).await?) {
+                answers[index] = answer;
+            }
+        }
+        if !absent_ones(&answers).is_empty() {
+            // A namespace that was moved or deleted is told as such.
+            self.check_readable(namespace).await?;
+        }
+        Ok(answers)
+    }
+
+    async fn fetch_from(&self, namespace: &str, wanted: &[Wanted]) -> Result<Fetched<W::Blob>> {
         let mut answers: Vec<Option<Result<W::Blob>>> = wanted.iter().map(|_| None).collect();
         let mut packs: BTreeMap<String, Vec<(usize, Range)>> = BTreeMap::new();
         let mut objects = Vec::new();
@@ -36,7 +52,7 @@ impl<W: World> Chain<W> {
                 }
                 Ok(Some(Place::Inline(_))) => inline.entry(&want.partition).or_default().push(index),
                 Ok(Some(Place::Object { id })) => objects.push((index, keys::object(namespace, &want.partition, &id))),
-                Ok(Some(Place::Pack { id, offset })) => packs
+                Ok(Some(Place::Pack { id, offset, .. })) => packs
                     .entry(keys::pack(namespace, &want.partition, &id))
                     .or_default()
                     .push((index, Range { offset, length: want.size })),
@@ -83,7 +99,7 @@ impl<W: World> Chain<W> {
         wanted: &[Wanted],
         indexes: &[usize],
     ) -> Vec<(usize, Result<W::Blob>)> {
-        let head = match self.read_root(address, None).await {
+        let head = match self.read_through(address, None).await {
             Ok(Reading::Found(found)) => match found.root {
                 Root::Head(head) => head,
                 Root::Meta(_) => return each(indexes, &absent(address, "its partition")),
@@ -97,6 +113,11 @@ impl<W: World> Chain<W> {
             let want = &wanted[*index];
             let place = match self.records_of(address, &mut segments, &head, &want.name, false).await {
                 Ok(records) => records.get(&want.version).and_then(Record::entry).map(|entry| entry.place.clone()),
+                // A collector ran between the head and its segment.
+                Err(error) if error.is_segment_missing() => {
+                    answers.push((*index, Err(absent(address, &want.name))));
+                    continue;
+                }
                 Err(error) => {
                     answers.push((*index, Err(error)));
                     continue;
@@ -108,7 +129,7 @@ impl<W: World> Chain<W> {
                 Some(Place::Object { id }) => {
                     self.fetch_object(*index, &keys::object(address.namespace, address.partition, &id)).await.1
                 }
-                Some(Place::Pack { id, offset }) => {
+                Some(Place::Pack { id, offset, .. }) => {
                     let key = keys::pack(address.namespace, address.partition, &id);
                     let range = Range { offset, length: want.size };
                     let mut answer = self.fetch_pack(&key, &[(*index, range)]).await;
@@ -119,6 +140,12 @@ impl<W: World> Chain<W> {
         }
         answers
     }
+}
+
+/// Those whose content is not there.
+fn absent_ones<B>(answers: &Fetched<B>) -> Vec<usize> {
+    let is_absent = |index: &usize| matches!(&answers[*index], Err(error) if error.is_not_found());
+    (0..answers.len()).filter(is_absent).collect()
 }
 
 fn each<B>(indexes: &[usize], error: &Error) -> Vec<(usize, Result<B>)> {

@@ -33,7 +33,8 @@ pub struct Head {
     /// Whose turn it is after a release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
-    /// Nothing may be committed any more; the text says where the namespace moved, or is empty.
+    /// Nothing may be committed any more, because of the move, fold or deletion with this id. Void when the namespace root is
+    /// active: what sealed it was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<String>,
     /// Grows with every sweep of orphans: an upload that began under an older number may have been swept.
@@ -42,9 +43,20 @@ pub struct Head {
     /// Names without any record have had versions up to this one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub version_floor: u64,
+    /// Every new version is above this one: what was given before a repair of the index may not be known any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub version_base: u64,
     /// Replicas that know less than this sequence cannot be extended: marks of what is gone were dropped.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub horizon: u64,
+    /// In a run scope: the sequence up to which everything is the parent's, or was folded into it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inherited: Option<u64>,
+    /// In a run scope: the epoch of the parent's head that this one is a copy of, until the first commit. Who holds the
+    /// partition looks whether the parent's is still that one: a collection that began before the copy was there has not
+    /// seen that something reads what it deletes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied_at: Option<u64>,
     /// What the index holds.
     pub totals: Totals,
     /// The last commits, oldest first.
@@ -128,9 +140,13 @@ pub struct SegmentReference {
     pub bytes: u64,
     /// Highest sequence of a record in it.
     pub newest: u64,
-    /// Records whose content is to be deleted.
+    /// Records whose content is to be deleted. Never too few: collectors lower it to what newer records left of it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tombstones: u64,
+    /// When the first lifetime of an entry in it is over, milliseconds since the Unix epoch. Never too late: collectors move
+    /// it on when that entry is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<u64>,
 }
 
 impl Head {
@@ -148,13 +164,61 @@ impl Head {
             sealed: None,
             sweeps: 0,
             version_floor: 0,
+            version_base: 0,
             horizon: 0,
+            inherited: None,
+            copied_at: None,
             totals: Totals::default(),
             commits: Vec::new(),
             buffer: None,
             segments: Vec::new(),
             recent: Vec::new(),
         }
+    }
+
+    /// The head of a partition of a run scope that begins with everything the parent has.
+    #[must_use]
+    pub fn inherited_by_scope(self, lineage: String) -> Self {
+        let own = Self::new(&self.partition, lineage);
+        Self {
+            lineage: own.lineage,
+            epoch: own.epoch,
+            nonce: own.nonce,
+            lease: None,
+            next: None,
+            sealed: None,
+            sweeps: own.sweeps,
+            inherited: Some(self.sequence),
+            copied_at: Some(self.epoch),
+            commits: own.commits,
+            ..self
+        }
+    }
+
+    /// Another copy of the parent's head, in the place of an earlier one and with its lease.
+    #[must_use]
+    pub fn in_place_of(self, earlier: &Self) -> Self {
+        Self {
+            epoch: earlier.epoch,
+            nonce: earlier.nonce.clone(),
+            lease: earlier.lease.clone(),
+            next: earlier.next.clone(),
+            sealed: earlier.sealed.clone(),
+            ..self
+        }
+    }
+
+    /// The same partition in the namespace it moves to.
+    #[must_use]
+    pub fn moved(&self) -> Self {
+        let epoch = self.epoch + 1;
+        Self { epoch, nonce: String::new(), lease: None, next: None, sealed: None, ..self.clone() }
+    }
+
+    /// Whether both hold the same commits.
+    pub fn same_content(&self, other: &Self) -> bool {
+        let content = |head: &Self| Self { epoch: 0, ..head.moved() };
+        content(self) == content(other)
     }
 
     /// Reads and checks the bytes of `key`. Untrusted: anything wrong is an error that names the key.
@@ -199,9 +263,14 @@ impl Head {
             return Some("its nonce or lineage is not valid".to_owned());
         }
         let Totals { entries, bytes, tombstones, tombstone_bytes } = self.totals;
-        let numbers = [self.epoch, self.sequence, self.sweeps, self.version_floor, self.horizon];
+        let numbers = [self.epoch, self.sequence, self.sweeps, self.version_floor, self.version_base, self.horizon];
         if numbers.iter().chain(&[entries, bytes, tombstones, tombstone_bytes]).any(|number| *number > NUMBER_MAX) {
             return Some("a number in it is too large".to_owned());
+        }
+        if self.inherited.is_some_and(|inherited| inherited > self.sequence)
+            || self.sealed.as_ref().is_some_and(|id| !keys::is_identity(id))
+        {
+            return Some("its seal or what it inherits is not valid".to_owned());
         }
         if self.commits.len() > COMMITS_REMEMBERED || self.commits.iter().any(|commit| commit.sequence > self.sequence)
         {
@@ -238,7 +307,8 @@ impl LeaseRecord {
 
 impl SegmentReference {
     fn is_valid(&self, sequence: u64) -> bool {
-        let numbers = [self.first_version, self.records, self.bytes, self.tombstones];
+        let numbers =
+            [self.first_version, self.records, self.bytes, self.tombstones, self.expires_ms.unwrap_or_default()];
         keys::is_hexadecimal(&self.digest, 64)
             && keys::is_data_name(&self.first)
             && self.newest <= sequence

@@ -7,20 +7,32 @@ use std::rc::Rc;
 
 use futures::stream::{self, StreamExt as _};
 
-use crate::chain::Chain;
+use crate::chain::{Chain, Reading};
 use crate::error::{Error, Result};
 use crate::head::{Head, SegmentReference};
 use crate::keys;
 use crate::limits::{CONCURRENCY, SEGMENT_BYTES_MAX};
 use crate::ports::{Lookup, World};
 use crate::record::Record;
-use crate::root::Address;
+use crate::root::{Address, Snapshot};
 use crate::segment;
 
 /// Segments of one partition that were read during one call.
 #[derive(Debug, Default)]
 pub(crate) struct Segments {
     loaded: BTreeMap<String, Rc<Vec<Record>>>,
+}
+
+impl Segments {
+    /// Keeps what was read in another way.
+    pub(crate) fn keep(&mut self, reference: &SegmentReference, records: Vec<Record>) {
+        self.loaded.insert(reference.digest.clone(), Rc::new(records));
+    }
+
+    /// Whether this segment was read.
+    pub(crate) fn has(&self, reference: &SegmentReference) -> bool {
+        self.loaded.contains_key(&reference.digest)
+    }
 }
 
 impl<W: World> Chain<W> {
@@ -91,7 +103,23 @@ impl<W: World> Chain<W> {
         Ok(found)
     }
 
-    async fn read_segment(&self, address: Address<'_>, reference: &SegmentReference) -> Result<Vec<Record>> {
+    /// The head that is there now, after a segment that `etag` names was not found. The same head still: the segment is lost.
+    pub(crate) async fn newer_root(
+        &self,
+        address: Address<'_>,
+        etag: &str,
+        error: &Error,
+    ) -> Result<Option<Box<Snapshot>>> {
+        match self.read_through(address, None).await? {
+            Reading::Found(found) if found.etag == etag => {
+                Err(Error::corrupt(&error.subject, "the head names it, but it does not exist"))
+            }
+            Reading::Found(found) => Ok(Some(found)),
+            Reading::Absent | Reading::NotModified => Ok(None),
+        }
+    }
+
+    pub(crate) async fn read_segment(&self, address: Address<'_>, reference: &SegmentReference) -> Result<Vec<Record>> {
         let key = keys::segment(address.namespace, address.partition, &reference.digest);
         let cache_key = segment_cache_key(&reference.digest);
         if let Ok(Some(bytes)) = self.world.cached(&cache_key).await
@@ -99,15 +127,38 @@ impl<W: World> Chain<W> {
         {
             return Ok(records);
         }
-        let lookup = self.world.get(&key, None).await.map_err(|error| {
-            if error.is_not_found() { Error::corrupt(&key, "the head names it, but it does not exist") } else { error }
-        })?;
+        match self.stored_segment(address, reference).await {
+            Err(error) if error.is_not_found() => {
+                self.check_readable(address.namespace).await?;
+                Err(error)
+            }
+            stored => stored,
+        }
+    }
+
+    /// The records of a segment as the store has it, whatever the replica keeps of it. One request.
+    pub(crate) async fn stored_segment(
+        &self,
+        address: Address<'_>,
+        reference: &SegmentReference,
+    ) -> Result<Vec<Record>> {
+        let key = keys::segment(address.namespace, address.partition, &reference.digest);
+        let mut answer = self.world.get(&key, None).await;
+        if let (Err(error), Some(parent)) = (&answer, keys::parent_of(address.namespace))
+            && error.is_not_found()
+        {
+            answer = self.world.get(&keys::segment(parent, address.partition, &reference.digest), None).await;
+        }
+        let lookup = match answer {
+            Err(error) if error.is_not_found() => return Err(Error::segment_missing(&key)),
+            answer => answer?,
+        };
         let Lookup::Found { content, .. } = lookup else {
             return Err(Error::corrupt(&key, "the store answered an unconditional read with \"not modified\""));
         };
         let bytes = self.read_all(&key, &content, SEGMENT_BYTES_MAX).await?;
         let records = segment::decode(&key, address.partition, reference, &bytes)?;
-        let _ = self.world.cache(&cache_key, &bytes).await;
+        let _ = self.world.cache(&segment_cache_key(&reference.digest), &bytes).await;
         Ok(records)
     }
 }

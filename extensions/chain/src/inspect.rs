@@ -11,26 +11,60 @@ use crate::types::{LeaseStatus, StatusPage};
 /// Longest cursor that is read back, in bytes.
 const CURSOR_BYTES_MAX: usize = 4 * 1024;
 
+/// A root that somebody holds.
+#[derive(Debug)]
+struct HeldRoot {
+    /// Without those who wait.
+    status: LeaseStatus,
+    /// The holder's own, which may still be there.
+    ticket: Option<String>,
+}
+
 impl<W: World> Chain<W> {
-    /// A page of leases: one listing, and one read a head that this machine has not seen as it is now.
+    /// A page of leases: one listing of heads, one read a head that this machine has not seen as it is now, and where
+    /// anything is held one listing of those who wait, and one read for each of them.
     pub async fn inspect(&self, namespace: &str, cursor: Option<&str>) -> Result<StatusPage> {
         keys::check_namespace(namespace)?;
         let (listing_cursor, after) = read_cursor(cursor)?;
         let listing = self.world.list(&keys::index_prefix(namespace), listing_cursor.as_deref()).await?;
         let is_left = |object: &&Object| after.as_deref().is_none_or(|after| object.key.as_str() > after);
         let left: Vec<&Object> = listing.objects.iter().filter(is_left).collect();
-        let page: Vec<&Object> = left.iter().copied().take(INSPECT_HEADS_MAX).collect();
-        let statuses = page.iter().map(|object| self.status(namespace, object, listing.store_time_ms)).collect();
-        let leases = self.all(statuses).await?.into_iter().flatten().collect();
-        let cursor = if left.len() > page.len() {
-            page.last().map(|last| write_cursor(listing_cursor.as_deref(), Some(&last.key)))
-        } else {
-            listing.cursor.as_deref().map(|next| write_cursor(Some(next), None))
+        let (mut held, mut last) = (Vec::new(), None);
+        // A page of the listing is gone through once, unless more is held than fits into one answer.
+        for group in left.chunks(INSPECT_HEADS_MAX) {
+            let statuses = group.iter().map(|object| self.status(namespace, object, listing.store_time_ms)).collect();
+            held.extend(self.all(statuses).await?.into_iter().flatten());
+            last = group.last();
+            if held.len() >= INSPECT_HEADS_MAX {
+                break;
+            }
+        }
+        let cursor = match (last, left.last()) {
+            (Some(last), Some(end)) if last.key != end.key => {
+                Some(write_cursor(listing_cursor.as_deref(), Some(&last.key)))
+            }
+            _ => listing.cursor.as_deref().map(|next| write_cursor(Some(next), None)),
         };
-        Ok(StatusPage { leases, cursor })
+        Ok(StatusPage { leases: self.with_waiters(namespace, held).await?, cursor })
     }
 
-    async fn status(&self, namespace: &str, object: &Object, store_time_ms: u64) -> Result<Option<LeaseStatus>> {
+    /// The leases with those who wait for them.
+    async fn with_waiters(&self, namespace: &str, held: Vec<HeldRoot>) -> Result<Vec<LeaseStatus>> {
+        let tickets = match held.as_slice() {
+            [] => return Ok(Vec::new()),
+            [one] => self.tickets(&keys::queue_prefix(namespace, &one.status.partition), 1).await,
+            many => self.tickets(&keys::queues_prefix(namespace), many.len()).await,
+        };
+        let tickets = &tickets;
+        let waiting = held.into_iter().map(|HeldRoot { status, ticket }| async move {
+            let address = Address::new(namespace, &status.partition);
+            let queue = self.waiters(address, ticket.as_deref(), tickets).await;
+            Ok(LeaseStatus { queue, ..status })
+        });
+        self.all(waiting.collect()).await
+    }
+
+    async fn status(&self, namespace: &str, object: &Object, store_time_ms: u64) -> Result<Option<HeldRoot>> {
         let partition = match keys::partition_of_head(namespace, &object.key) {
             Some(partition) => partition,
             None if object.key == keys::meta(namespace) => keys::STRUCTURAL,
@@ -39,8 +73,7 @@ impl<W: World> Chain<W> {
         let address = Address::new(namespace, partition);
         let Some(found) = self.listed_root(address, object, store_time_ms).await? else { return Ok(None) };
         let Some(lease) = found.root.lease() else { return Ok(None) };
-        let queue = self.waiters(address, &found.root).await;
-        Ok(Some(LeaseStatus {
+        let status = LeaseStatus {
             partition: partition.to_owned(),
             epoch: found.root.epoch(),
             nonce: lease.nonce.clone(),
@@ -49,8 +82,9 @@ impl<W: World> Chain<W> {
             acquired_at_ms: lease.acquired_at_ms,
             renewed_at_ms: object.modified_ms,
             stale: self.world.is_dead(&lease.holder) || self.is_stale(&found, lease),
-            queue,
-        }))
+            queue: Vec::new(),
+        };
+        Ok(Some(HeldRoot { status, ticket: lease.ticket.clone() }))
     }
 
     /// The root that a listing names: from the cache when it has that ETag, else read.

@@ -12,6 +12,43 @@ pub const PROBE_PREFIX: &str = "_probe/";
 /// The "partition" of a structural lease. No real partition may have this name.
 pub const STRUCTURAL: &str = "structural";
 
+/// Where everything immutable of a partition lies, below its namespace.
+pub const CONTENT_KINDS: [&str; 3] = ["_segments", "_packs", "_objects"];
+
+/// Between the name of a namespace and that of a run scope of it.
+const SCOPE_MARK: &str = ".scope-";
+
+/// The namespace that a run scope belongs to; none when this is the name of no run scope. The name alone tells, so that
+/// nobody has to ask the store.
+pub fn parent_of(namespace: &str) -> Option<&str> {
+    namespace.split_once(SCOPE_MARK).map(|(parent, _)| parent).filter(|parent| check_namespace(parent).is_ok())
+}
+
+/// Prefix of the names of all run scopes of a namespace.
+pub fn scope_prefix(namespace: &str) -> String {
+    format!("{namespace}{SCOPE_MARK}")
+}
+
+/// Prefix of everything in a namespace.
+pub fn namespace_prefix(namespace: &str) -> String {
+    format!("{namespace}/")
+}
+
+/// Prefix of the segments of a partition.
+pub fn segment_prefix(namespace: &str, partition: &str) -> String {
+    format!("{namespace}/_segments/{partition}/")
+}
+
+/// Prefix of the packs of a partition.
+pub fn pack_prefix(namespace: &str, partition: &str) -> String {
+    format!("{namespace}/_packs/{partition}/")
+}
+
+/// Prefix of the objects of a partition.
+pub fn object_prefix(namespace: &str, partition: &str) -> String {
+    format!("{namespace}/_objects/{partition}/")
+}
+
 /// The namespace root.
 pub fn meta(namespace: &str) -> String {
     format!("{namespace}/_index/_meta.json")
@@ -34,6 +71,11 @@ pub fn partition_of_head<'a>(namespace: &str, key: &'a str) -> Option<&'a str> {
 }
 
 /// Prefix of the tickets of those who wait for a partition.
+pub fn queues_prefix(namespace: &str) -> String {
+    format!("{namespace}/_queue/")
+}
+
+/// Tickets of those who wait for one partition.
 pub fn queue_prefix(namespace: &str, partition: &str) -> String {
     format!("{namespace}/_queue/{partition}/")
 }
@@ -51,6 +93,11 @@ pub fn pack(namespace: &str, partition: &str, id: &str) -> String {
 /// An immutable single object.
 pub fn object(namespace: &str, partition: &str, id: &str) -> String {
     format!("{namespace}/_objects/{partition}/{id}")
+}
+
+/// Prefixes of everything immutable that belongs to a partition.
+pub fn content_prefixes(namespace: &str, partition: &str) -> [String; 3] {
+    CONTENT_KINDS.map(|kind| format!("{namespace}/{kind}/{partition}/"))
 }
 
 fn is_plain(byte: u8) -> bool {

@@ -102,7 +102,12 @@ impl<W: World> Chain<W> {
     }
 
     /// Writes the change of a root whose lease is ours. One request when nothing is lost.
-    async fn change_leased(&self, namespace: &str, lease: &Lease, change: impl Fn(&mut Root)) -> Result<Box<Snapshot>> {
+    pub(crate) async fn change_leased(
+        &self,
+        namespace: &str,
+        lease: &Lease,
+        change: impl Fn(&mut Root),
+    ) -> Result<Box<Snapshot>> {
         let address = checked_address(namespace, &lease.partition)?;
         let mut found = Box::new(lease_snapshot(address, lease)?);
         let original = found.root.nonce().to_owned();

@@ -166,11 +166,52 @@ pub const PAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// little enough to lose when a pull is interrupted.
 pub const PAGE_CONTENT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-/// Heads examined for one page of lease states.
+/// Leases of one page of lease states, and heads examined at once for it.
 pub const INSPECT_HEADS_MAX: usize = 200;
 
 /// Wanted contents of one fetch.
 pub const FETCH_MAX: usize = 10_000;
+
+/// Longest cursor of a listing that is read back, in bytes.
+pub const CURSOR_BYTES_MAX: usize = 4 * 1024;
+
+/// Partitions of one collection: they are held together for some round trips, so they must be few, and share one look at the
+/// namespace root, so that it costs little.
+pub const COLLECT_PARTITIONS_MAX: usize = 16;
+
+/// Entries that leave one partition in one step of a collection: bounds what is written while it is held, and what one call
+/// answers.
+pub const COLLECT_ENTRIES_MAX: usize = 2_000;
+
+/// Objects that are deleted of one partition in one step of a collection: ten requests, far less than a lease lasts.
+pub const COLLECT_OBJECTS_MAX: usize = 10_000;
+
+/// Records of a partition that is swept or compacted: all of them are in the guest's memory at once, several times over.
+pub const COMPACT_RECORDS_MAX: u64 = 60_000;
+
+/// Keys of one deletion: the most that stores take.
+pub const DELETE_KEYS_MAX: usize = 1_000;
+
+/// What one call of a check takes, in milliseconds, where it goes on beyond a partition: often enough for whoever watches.
+pub const CHECK_STEP_MS: u64 = 5_000;
+
+/// Bytes, and entries, whose content a check reads before it looks at the time again: a guest hashes so much in half a second.
+pub const CHECK_BATCH_BYTES: u64 = 64 * 1024 * 1024;
+pub const CHECK_BATCH_ENTRIES: usize = 1_024;
+
+/// Damages told by one page of a check, and versions told of one damage. All are counted.
+pub const DAMAGE_TOLD_MAX: usize = 1_000;
+pub const DAMAGED_VERSIONS_TOLD_MAX: usize = 1_000;
+
+/// Contents of one repair: as many as one damage tells, so that a lost pack is one call.
+pub const REPAIR_CONTENTS_MAX: usize = 4_096;
+
+/// Entries of an index that one repair is told: a commit has as many.
+pub const REPAIR_INDEX_MAX: usize = 20_000;
+
+/// After a repair of an index that was lost, versions begin so far above the highest one that is known: more than others can
+/// have committed to one name since this machine has last heard of it.
+pub const VERSION_MARGIN: u64 = 1_000_000;
 
 /// Participants of the races a probe runs.
 pub const PROBE_RACERS: usize = 8;
@@ -178,3 +219,20 @@ pub const PROBE_RACERS: usize = 8;
 /// How far an object's time may be from the store's own clock, in milliseconds: leases of dead holders are given up by
 /// comparing the two.
 pub const CLOCK_SKEW_MS_MAX: u64 = 5_000;
+
+/// What one step of a move, fold or deletion may take, in milliseconds: well below the deadline of a call, and often enough
+/// for whoever watches.
+pub const STEP_MS_MAX: u64 = 20_000;
+
+/// Objects that a move copies before it looks at the time again.
+pub const COPY_BATCH: usize = 128;
+
+/// Conflicts that one step of a fold tells by name.
+pub const CONFLICTS_TOLD_MAX: usize = 1_000;
+
+/// Longest state of a move, fold or deletion that is read back, in bytes.
+pub const STEP_STATE_BYTES_MAX: usize = 16 * 1024;
+
+/// The root of a deleted run scope stays so long, in milliseconds of the store's clock: far longer than any request may be on
+/// its way.
+pub const SCOPE_REMEMBERED_MS: u64 = 24 * 60 * 60 * 1000;

@@ -33,6 +33,12 @@ pub struct Meta {
     /// The namespace it is to be folded into.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// A run scope is collected after this time, by the store's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at_ms: Option<u64>,
+    /// The move that filled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filled_by: Option<String>,
     /// By the clock of whoever made it.
     pub created_at_ms: u64,
     /// Grows with every structural acquisition.
@@ -53,13 +59,59 @@ pub struct Meta {
 pub enum State {
     /// It may.
     Active,
-    /// Not any more.
-    Sealed,
+    /// Not yet: a move brings what is in it.
+    Filling {
+        /// From where.
+        from: String,
+        /// Which move.
+        id: String,
+    },
+    /// Not any more: it is on its way.
+    Moving {
+        /// Where to.
+        to: String,
+        /// Which move.
+        id: String,
+    },
     /// It is elsewhere now.
     Moved {
         /// Where.
         to: String,
+        /// Which move.
+        id: String,
     },
+    /// Not any more: a run scope is committed into its parent.
+    Folding {
+        /// Which fold.
+        id: String,
+    },
+    /// Not any more: everything in it is being deleted.
+    Deleting {
+        /// Which deletion.
+        id: String,
+        /// Nobody has a run scope of it, and nobody can open one: what is in it may go. Until then it can become active
+        /// again.
+        erases: bool,
+    },
+    /// It is not there. The root stays: a delete has no condition and could come late, for the next namespace of that name;
+    /// and a late write could make the one that was deleted again. Of run scopes, whose names are used once, it is deleted
+    /// when no such request can be on its way any more.
+    Deleted,
+}
+
+impl State {
+    /// What is wrong with a state read from the store.
+    fn fault(&self) -> Option<&'static str> {
+        let (namespace, id) = match self {
+            Self::Active | Self::Deleted => return None,
+            Self::Filling { from: other, id } | Self::Moving { to: other, id } | Self::Moved { to: other, id } => {
+                (Some(other), id)
+            }
+            Self::Folding { id } | Self::Deleting { id, .. } => (None, id),
+        };
+        let valid = keys::is_identity(id) && namespace.is_none_or(|name| keys::check_namespace(name).is_ok());
+        (!valid).then_some("its state is not valid")
+    }
 }
 
 impl StoreRecord {
@@ -85,7 +137,9 @@ impl Meta {
             format: FORMAT,
             namespace: namespace.to_owned(),
             state: State::Active,
-            parent: None,
+            parent: keys::parent_of(namespace).map(str::to_owned),
+            expires_at_ms: None,
+            filled_by: None,
             created_at_ms,
             epoch: 0,
             nonce,
@@ -99,6 +153,12 @@ impl Meta {
         let meta: Self = integrity::unseal(key, bytes, META_BYTES_MAX)?;
         if meta.namespace != namespace || meta.nonce.len() > IDENTITY_BYTES_MAX || meta.epoch > NUMBER_MAX {
             return Err(Error::corrupt(key, "it belongs to another namespace or has no valid nonce or epoch"));
+        }
+        if let Some(fault) = meta.state.fault() {
+            return Err(Error::corrupt(key, fault));
+        }
+        if meta.parent.as_deref() != keys::parent_of(namespace) {
+            return Err(Error::corrupt(key, "its parent is not the one that its name says"));
         }
         match meta.lease.as_ref().and_then(LeaseRecord::fault) {
             Some(fault) => Err(Error::corrupt(key, fault)),

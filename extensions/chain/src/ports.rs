@@ -78,6 +78,17 @@ pub struct Listing {
     pub store_time_ms: u64,
 }
 
+/// A page of first segments of keys.
+#[derive(Debug, Clone, Default)]
+pub struct Folders {
+    /// As `namespace/`.
+    pub names: Vec<String>,
+    /// To go on, when there is more.
+    pub cursor: Option<String>,
+    /// The store's clock at this answer.
+    pub store_time_ms: u64,
+}
+
 /// The object store, scoped.
 pub trait ObjectStore {
     /// Its content handles.
@@ -94,6 +105,10 @@ pub trait ObjectStore {
     async fn put(&self, key: &str, content: &Self::Blob, condition: Condition) -> Result<String>;
     /// The same with the bytes of `parts` one after the other.
     async fn put_concatenated(&self, key: &str, parts: &[&Self::Blob], condition: Condition) -> Result<String>;
+    /// Copies an object inside the store. `conflict` when `to` exists.
+    async fn copy(&self, source: &str, to: &str) -> Result<String>;
+    /// The first segments of the keys that begin with `prefix`, each with its "/", and how to go on. Sorted, once each.
+    async fn folders(&self, prefix: &str, cursor: Option<&str>) -> Result<Folders>;
     /// Keys that begin with `prefix`, in order.
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<Listing>;
     /// Deletes without condition; answers what failed.

@@ -16,10 +16,12 @@ use crate::index::Segments;
 use crate::keys;
 use crate::known::Known;
 use crate::lease::{checked_address, lease_snapshot};
-use crate::limits::{CONCURRENCY, PAGE_BYTES_MAX, PAGE_CONTENT_BYTES_MAX, PAGE_ENTRIES_MAX, PAGE_PARTITIONS_MAX};
+use crate::limits::{
+    CONCURRENCY, PAGE_BYTES_MAX, PAGE_CONTENT_BYTES_MAX, PAGE_ENTRIES_MAX, PAGE_PARTITIONS_MAX, UNKNOWN_ATTEMPTS_MAX,
+};
 use crate::ports::World;
 use crate::record::Record;
-use crate::refusal::namespace_absent;
+use crate::refusal::{check_readable, namespace_absent};
 use crate::root::{Address, Root, Snapshot};
 use crate::types::{DeltaMode, Depth, PartitionDelta, PullPage, PullRequest, VersionReference};
 
@@ -148,7 +150,8 @@ impl<W: World> Chain<W> {
                 }
                 cursor.read.retain(|(partition, _)| *partition != candidate.partition);
                 let within = cursor.within.take();
-                if let Some(delta) = self.news(request, candidate, known.as_ref(), head, within, &mut fill).await? {
+                let news = self.current_news(request, candidate, known.as_ref(), head, within, &mut fill);
+                if let Some(delta) = news.await? {
                     let (delta, position) = delta;
                     page.deltas.push(delta);
                     if position.is_some() {
@@ -181,38 +184,52 @@ impl<W: World> Chain<W> {
             let candidates = left.map(|partition| Candidate { etag: etag(&partition), partition }).collect();
             return Ok(Candidates { candidates, following: None, total });
         }
-        let prefix = keys::index_prefix(&request.namespace);
-        let listing = self.world.list(&prefix, cursor.listing.as_deref()).await?;
-        let meta = keys::meta(&request.namespace);
-        if cursor.listing.is_none() && !listing.objects.iter().any(|object| object.key == meta) {
+        let parent = keys::parent_of(&request.namespace);
+        let listed = parent.unwrap_or(&request.namespace);
+        let own = match parent {
+            Some(parent) => {
+                self.check_readable(&request.namespace).await?;
+                Some(self.own_heads(&request.namespace, parent).await?)
+            }
+            None => None,
+        };
+        let listing = self.world.list(&keys::index_prefix(listed), cursor.listing.as_deref()).await?;
+        let meta = keys::meta(listed);
+        if parent.is_none() && cursor.listing.is_none() && !listing.objects.iter().any(|object| object.key == meta) {
             return Err(namespace_absent(&request.namespace));
         }
-        if cursor.listing.is_none() {
+        if parent.is_none() && cursor.listing.is_none() {
             self.check_listed_meta(&request.namespace, &listing.objects).await?;
         }
-        let mut candidates: Vec<Candidate> = listing
-            .objects
-            .iter()
-            .filter_map(|object| {
-                let partition = keys::partition_of_head(&request.namespace, &object.key)?.to_owned();
-                Some(Candidate { partition, etag: Some(object.etag.clone()) })
-            })
-            .collect();
+        let mut candidates = listed_candidates(listed, &listing.objects);
+        if let Some(own) = own {
+            // What the scope has stands for what the parent has, and comes with the first page.
+            let own = listed_candidates(listed, &own);
+            candidates.retain(|candidate| !own.iter().any(|own| own.partition == candidate.partition));
+            if cursor.listing.is_none() {
+                candidates.extend(own);
+            }
+        }
         candidates.sort_by(|left, right| left.partition.cmp(&right.partition));
         let total = (cursor.listing.is_none() && listing.cursor.is_none()).then_some(candidates.len() as u64);
         candidates.retain(|candidate| is_left(&candidate.partition));
         Ok(Candidates { candidates, following: listing.cursor, total })
     }
 
-    /// Reads the namespace root when it changed: a newer format must be noticed before anything is understood wrongly.
+    /// Reads the namespace root when it changed: a newer format must be noticed before anything is understood wrongly, and
+    /// what was moved or is not there yet must not be taken for empty.
     async fn check_listed_meta(&self, namespace: &str, objects: &[crate::ports::Object]) -> Result<()> {
         let address = Address::new(namespace, keys::STRUCTURAL);
         let listed = objects.iter().find(|object| object.key == address.key());
         let cached = self.cached_root(address).await;
-        if listed.map(|object| &object.etag) != cached.as_ref().map(|cached| &cached.etag) {
-            self.current_meta(namespace).await?;
+        let current = match cached {
+            Some(cached) if listed.is_some_and(|object| object.etag == cached.etag) => cached,
+            _ => self.current_meta(namespace).await?,
+        };
+        match &current.root {
+            Root::Meta(meta) => check_readable(meta),
+            Root::Head(_) => Err(namespace_absent(namespace)),
         }
-        Ok(())
     }
 
     /// The head as it is now; none when it is what the replica knows, or does not exist.
@@ -236,13 +253,54 @@ impl<W: World> Chain<W> {
             return Ok(as_head(cached.root).map(|head| (head, cached.etag)));
         }
         let unless = known.map(|known| known.etag.as_str()).filter(|etag| !etag.is_empty() && resumed.is_none());
-        Ok(match self.read_root(address, unless).await? {
+        Ok(match self.read_through(address, unless).await? {
             Reading::Found(found) => {
                 let Snapshot { root, etag, .. } = *found;
-                as_head(root).map(|head| (head, etag))
+                let head = as_head(root);
+                if head.as_ref().is_some_and(|head| head.sealed.is_some()) {
+                    self.check_readable(&request.namespace).await?;
+                }
+                head.map(|head| (head, etag))
             }
-            Reading::NotModified | Reading::Absent => None,
+            Reading::NotModified => None,
+            Reading::Absent => {
+                // Nobody has used it yet, or the namespace was deleted.
+                if known.is_some() || request.partitions.is_none() {
+                    self.check_readable(&request.namespace).await?;
+                }
+                None
+            }
         })
+    }
+
+    /// [`Self::news`], again from the head that is there by now when a collector has deleted a segment of the one that was
+    /// read.
+    async fn current_news(
+        &self,
+        request: &PullRequest,
+        candidate: &Candidate,
+        known: Option<&Known>,
+        head: Option<Versioned>,
+        within: Option<Position>,
+        fill: &mut Fill,
+    ) -> Result<Option<(PartitionDelta<W::Blob>, Option<Position>)>> {
+        let address = checked_address(&request.namespace, &candidate.partition)?;
+        let mut etag = head.as_ref().map(|(_, etag)| etag.clone()).unwrap_or_default();
+        let mut answer = self.news(request, candidate, known, head, within, fill).await;
+        for _ in 0..UNKNOWN_ATTEMPTS_MAX {
+            let Err(error) = &answer else { break };
+            if !error.is_segment_missing() {
+                break;
+            }
+            let newer = self.newer_root(address, &etag, error).await?;
+            let head = newer.and_then(|found| {
+                let Snapshot { root, etag, .. } = *found;
+                as_head(root).map(|head| (head, etag))
+            });
+            etag = head.as_ref().map(|(_, etag)| etag.clone()).unwrap_or_default();
+            answer = self.news(request, candidate, known, head, None, fill).await;
+        }
+        answer
     }
 
     /// The next part of one partition's news, and where it goes on if that is not all.
@@ -274,6 +332,15 @@ impl Cursor {
     fn within_partition(&self, partition: &str) -> bool {
         self.within.as_ref().is_some_and(|within| within.partition == partition)
     }
+}
+
+/// The partitions whose heads a listing names.
+fn listed_candidates(namespace: &str, objects: &[crate::ports::Object]) -> Vec<Candidate> {
+    let candidate = |object: &crate::ports::Object| {
+        let partition = keys::partition_of_head(namespace, &object.key)?.to_owned();
+        Some(Candidate { partition, etag: Some(object.etag.clone()) })
+    };
+    objects.iter().filter_map(candidate).collect()
 }
 
 /// Versions sorted and once each.

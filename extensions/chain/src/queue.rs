@@ -121,13 +121,24 @@ impl<W: World> Chain<W> {
         Some(live_tickets(address, &listing).into_iter().find(|id| own != Some(*id)).map(str::to_owned))
     }
 
-    /// Who waits for this root, oldest first.
-    pub(crate) async fn waiters(&self, address: Address<'_>, root: &Root) -> Vec<Waiter> {
-        let prefix = keys::queue_prefix(address.namespace, address.partition);
-        let Ok(listing) = self.world.list(&prefix, None).await else { return Vec::new() };
-        let own = root.lease().and_then(|lease| lease.ticket.as_deref());
+    /// The tickets below a prefix, in at most so many requests. What cannot be listed now is not shown.
+    pub(crate) async fn tickets(&self, prefix: &str, pages_max: usize) -> Listing {
+        let mut tickets = Listing { objects: Vec::new(), cursor: None, store_time_ms: 0 };
+        for _ in 0..pages_max {
+            let Ok(page) = self.world.list(prefix, tickets.cursor.as_deref()).await else { break };
+            tickets.objects.extend(page.objects);
+            (tickets.cursor, tickets.store_time_ms) = (page.cursor, page.store_time_ms);
+            if tickets.cursor.is_none() {
+                break;
+            }
+        }
+        tickets
+    }
+
+    /// Who of `tickets` waits for this root, oldest first, `own` left out.
+    pub(crate) async fn waiters(&self, address: Address<'_>, own: Option<&str>, tickets: &Listing) -> Vec<Waiter> {
         let mut waiters = Vec::new();
-        let waiting = live_tickets(address, &listing).into_iter().filter(|id| own != Some(*id));
+        let waiting = live_tickets(address, tickets).into_iter().filter(|id| own != Some(*id));
         for id in waiting.take(WAITERS_SHOWN_MAX) {
             let key = ticket_key(address, id);
             if let Ok(Lookup::Found { content, .. }) = self.world.get(&key, None).await

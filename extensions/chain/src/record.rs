@@ -11,7 +11,7 @@ use crate::keys;
 use crate::limits::{
     CONTENT_TYPE_BYTES_MAX, INLINE_BYTES_MAX, NUMBER_MAX, PACK_BYTES_MAX, TAG_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX,
 };
-use crate::types::{Description, Entry, Lifetime, Tag};
+use crate::types::{Description, Entry, Lifetime, Tag, VersionReference};
 
 /// Media type that is not written down.
 const PLAIN_BYTES: &str = "application/octet-stream";
@@ -101,6 +101,8 @@ pub enum Reason {
     Cap,
     /// Its lifetime was over.
     Expired,
+    /// A repair found that its content was lost or damaged, and nobody had it.
+    Lost,
 }
 
 /// Where content is.
@@ -115,6 +117,8 @@ pub enum Place {
         id: String,
         /// First byte.
         offset: u64,
+        /// Bytes of the whole pack: it may be deleted when so many of it are gone, whoever else lies in it.
+        total: u64,
     },
     /// An object of its own.
     Object {
@@ -217,6 +221,11 @@ impl EntryRecord {
         }
     }
 
+    /// Its name and version.
+    pub fn reference(&self) -> VersionReference {
+        VersionReference { name: self.name.clone(), version: self.version }
+    }
+
     /// As callers see it.
     pub fn to_entry(&self) -> Entry {
         Entry {
@@ -233,6 +242,14 @@ impl EntryRecord {
             },
             version: self.version,
             location: self.place.location(),
+        }
+    }
+
+    /// When its lifetime is over, milliseconds since the Unix epoch; none when it never is.
+    pub fn expires_ms(&self) -> Option<u64> {
+        match self.lifetime {
+            Lifetime::DurationMs(duration_ms) => Some(self.created_at_ms.saturating_add(duration_ms).min(NUMBER_MAX)),
+            Lifetime::Infinite | Lifetime::Run => None,
         }
     }
 
@@ -256,12 +273,12 @@ impl Place {
     pub fn location(&self) -> String {
         match self {
             Self::Inline(_) => "inline".to_owned(),
-            Self::Pack { id, offset } => format!("pack:{id}:{offset}"),
+            Self::Pack { id, offset, .. } => format!("pack:{id}:{offset}"),
             Self::Object { id } => format!("object:{id}"),
         }
     }
 
-    /// Reads the written form; none when it is not one. Inlined content comes back empty.
+    /// Reads the written form; none when it is not one. Inlined content comes back empty, a pack without its size.
     pub fn parse(location: &str) -> Option<Self> {
         if location == "inline" {
             return Some(Self::Inline(Vec::new()));
@@ -271,7 +288,7 @@ impl Place {
             "object" => Self::Object { id: rest.to_owned() },
             "pack" => {
                 let (id, offset) = rest.split_once(':')?;
-                Self::Pack { id: id.to_owned(), offset: offset.parse().ok()? }
+                Self::Pack { id: id.to_owned(), offset: offset.parse().ok()?, total: PACK_TOTAL_MAX }
             }
             _ => return None,
         };
@@ -286,14 +303,18 @@ impl Place {
             }
             Self::Inline(bytes) if bytes.len() as u64 > INLINE_BYTES_MAX => Some("too much is inlined".to_owned()),
             Self::Inline(_) => None,
-            Self::Pack { id, offset } => id_fault(id).or_else(|| {
-                let end = offset.checked_add(size);
-                (end.is_none_or(|end| end > 2 * PACK_BYTES_MAX)).then(|| "it lies outside its pack".to_owned())
+            Self::Pack { id, offset, total } => id_fault(id).or_else(|| {
+                let outside =
+                    *total > PACK_TOTAL_MAX || offset.checked_add(size).is_none_or(|end| end > PACK_TOTAL_MAX);
+                outside.then(|| "it lies outside its pack".to_owned())
             }),
             Self::Object { id } => id_fault(id),
         }
     }
 }
+
+/// Largest pack that a reader accepts, in bytes.
+const PACK_TOTAL_MAX: u64 = 2 * PACK_BYTES_MAX;
 
 /// Hexadecimal digits of a pack's or object's id: 128 random bits never meet twice.
 pub const ID_DIGITS: usize = 32;

@@ -1,7 +1,7 @@
 //! Why the protocol refuses: leases that are gone, namespaces that take no commits. Each message says what to do.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::meta::State;
+use crate::meta::{Meta, State};
 use crate::ports::Holder;
 use crate::root::{Address, Root};
 
@@ -30,23 +30,40 @@ pub(crate) fn namespace_absent(namespace: &str) -> Error {
 }
 
 /// Whether the namespace may be written.
-pub(crate) fn check_state(meta: &crate::meta::Meta) -> Result<()> {
-    match &meta.state {
-        State::Active => Ok(()),
-        State::Sealed => Err(sealed_error(&meta.namespace, "")),
-        State::Moved { to } => Err(sealed_error(&meta.namespace, to)),
-    }
+pub(crate) fn check_state(meta: &Meta) -> Result<()> {
+    let name = &meta.namespace;
+    let message = match &meta.state {
+        State::Active => return Ok(()),
+        State::Filling { from, .. } => format!(
+            "namespace {name} is not in use yet: {from} is on its way to it; try again when `peat datastore namespace \
+             migrate` is done"
+        ),
+        State::Moving { to, .. } => format!(
+            "namespace {name} is on its way to {to} and takes no commits; when that is done, run `peat datastore namespace \
+             set {to}` and the command again"
+        ),
+        State::Moved { to, .. } => {
+            format!("namespace {name} was moved to {to}; run `peat datastore namespace set {to}` and the command again")
+        }
+        State::Folding { .. } => {
+            let parent = meta.parent.as_deref().unwrap_or("its parent");
+            format!("run scope {name} is being folded into {parent} and takes no commits; open another one")
+        }
+        State::Deleting { .. } => format!(
+            "namespace {name} is being deleted; choose another one, or finish that first: `peat datastore namespace delete \
+             {name}`"
+        ),
+        State::Deleted => return Err(namespace_absent(name)),
+    };
+    Err(Error::new(ErrorKind::Denied, name, message))
 }
 
-/// The error for a namespace that takes no commits any more.
-pub(crate) fn sealed_error(namespace: &str, moved_to: &str) -> Error {
-    let message = if moved_to.is_empty() {
-        format!("namespace {namespace} is sealed: it is being moved or folded; try again when that is over")
-    } else {
-        let to: String = moved_to.chars().take(80).collect();
-        format!("namespace {namespace} was moved to {to}; set `namespace: {to}` in peat.yaml")
-    };
-    Error::new(ErrorKind::Denied, namespace, message)
+/// Whether the namespace may be read.
+pub(crate) fn check_readable(meta: &Meta) -> Result<()> {
+    match &meta.state {
+        State::Active | State::Moving { .. } | State::Folding { .. } => Ok(()),
+        State::Filling { .. } | State::Moved { .. } | State::Deleting { .. } | State::Deleted => check_state(meta),
+    }
 }
 
 /// A holder for a person.

@@ -9,13 +9,15 @@ use crate::error::{Error, Result};
 use crate::head::{SegmentReference, records_fault};
 use crate::integrity;
 use crate::limits::{DEFLATE_LEVEL, FORMAT, SEGMENT_BYTES_MAX, SEGMENT_INFLATED_BYTES_MAX, SEGMENT_RECORDS_MAX};
-use crate::record::Record;
+use crate::record::{EntryRecord, Record};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Segment {
     #[allow(dead_code, reason = "checked before the shape is read")]
     format: u32,
+    #[allow(dead_code, reason = "it only makes the object's name unique")]
+    nonce: String,
     partition: String,
     records: Vec<Record>,
 }
@@ -23,13 +25,15 @@ struct Segment {
 #[derive(Serialize)]
 struct SegmentView<'a> {
     format: u32,
+    nonce: &'a str,
     partition: &'a str,
     records: &'a [Record],
 }
 
-/// The object of these sorted records (at least one) and the reference to it.
-pub(crate) fn encode(partition: &str, records: &[Record]) -> (SegmentReference, Vec<u8>) {
-    let json = serde_json::to_vec(&SegmentView { format: FORMAT, partition, records })
+/// The object of these sorted records (at least one) and the reference to it. `nonce` is fresh: what nobody names any more is
+/// never written again, so a deletion may come as late as it likes.
+pub(crate) fn encode(partition: &str, nonce: &str, records: &[Record]) -> (SegmentReference, Vec<u8>) {
+    let json = serde_json::to_vec(&SegmentView { format: FORMAT, nonce, partition, records })
         .expect("a segment has only string keys");
     let bytes = compress_to_vec(&json, DEFLATE_LEVEL);
     let first = records.first().map(|record| (record.name().to_owned(), record.version())).unwrap_or_default();
@@ -41,6 +45,7 @@ pub(crate) fn encode(partition: &str, records: &[Record]) -> (SegmentReference, 
         bytes: bytes.len() as u64,
         newest: records.iter().map(Record::sequence).max().unwrap_or(0),
         tombstones: records.iter().filter(|record| record.has_rest()).count() as u64,
+        expires_ms: first_expiry(records),
     };
     (reference, bytes)
 }
@@ -60,6 +65,11 @@ pub(crate) fn decode(key: &str, partition: &str, reference: &SegmentReference, b
         return Err(Error::corrupt(key, fault));
     }
     Ok(segment.records)
+}
+
+/// When the first lifetime among these records is over.
+pub(crate) fn first_expiry<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<u64> {
+    records.into_iter().filter_map(Record::entry).filter_map(EntryRecord::expires_ms).min()
 }
 
 fn digest_of(bytes: &[u8]) -> String {
@@ -95,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_segment_is_read_back_and_a_damaged_one_is_refused() {
-        let (reference, bytes) = encode("p", &records(3));
+        let (reference, bytes) = encode("p", "1", &records(3));
         assert_eq!(decode("k", "p", &reference, &bytes).unwrap(), records(3));
         assert!(decode("k", "q", &reference, &bytes).is_err());
         for position in 0..bytes.len() {
@@ -108,7 +118,7 @@ mod tests {
     #[test]
     fn a_decompression_bomb_is_refused_without_being_inflated() {
         let bomb = compress_to_vec(&vec![b' '; SEGMENT_INFLATED_BYTES_MAX + 1], 9);
-        let (mut reference, _) = encode("p", &records(1));
+        let (mut reference, _) = encode("p", "1", &records(1));
         reference.digest = digest_of(&bomb);
         let error = decode("k", "p", &reference, &bomb).unwrap_err();
         assert!(error.message.contains("cannot be decompressed"), "{error}");

@@ -1,17 +1,16 @@
 //! Setting a store up, and examining it again. Nothing is created on a store that failed an examination.
 
 use crate::chain::Chain;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::keys;
 use crate::limits::{FORMAT, META_BYTES_MAX, UNKNOWN_ATTEMPTS_MAX};
 use crate::meta::{Meta, StoreRecord};
 use crate::ports::{Condition, Lookup, World};
 use crate::refusal::namespace_absent;
-use crate::root::Address;
 use crate::types::{Profile, Verdict};
 
 /// Where the replica keeps the store's record, once it was understood.
-const KNOWN_STORE: &str = "store/peat.json";
+pub(crate) const KNOWN_STORE: &str = "store/peat.json";
 
 impl<W: World> Chain<W> {
     /// The first use of a store by a machine reads the store's record: a newer format must be noticed before anything is
@@ -26,6 +25,10 @@ impl<W: World> Chain<W> {
     /// Probes the store, then creates what is missing. Idempotent, and safe when several do it at once.
     pub async fn setup(&self, namespace: &str) -> Result<Profile> {
         keys::check_namespace(namespace)?;
+        if let Some(parent) = keys::parent_of(namespace) {
+            let rule = format!("a run scope of {parent}; open it with `peat run-scope open`");
+            return Err(Error::input(namespace, rule));
+        }
         let existing = self.store_record().await?;
         let findings = self.probe().await?;
         if findings.iter().any(|finding| finding.verdict == Verdict::Failed) {
@@ -38,9 +41,15 @@ impl<W: World> Chain<W> {
             self.create_once(keys::STORE_RECORD, &record.encode()).await?;
         }
         let Some(record) = self.store_record().await? else { return Err(vanished(keys::STORE_RECORD)) };
-        let meta = Meta::new(namespace, now_ms, self.new_id());
-        self.create_once(&Address::new(namespace, keys::STRUCTURAL).key(), &meta.encode()).await?;
-        self.current_meta(namespace).await?;
+        if self.find_meta(namespace).await?.is_none() {
+            let meta = Meta::new(namespace, now_ms, self.new_id());
+            match self.claim(meta).await {
+                Err(error) if error.kind != ErrorKind::Conflict => return Err(error),
+                // Somebody else did it meanwhile.
+                _ => {}
+            }
+        }
+        self.check_seal(namespace).await?;
         Ok(Profile { store_id: record.store_id, format_version: record.format, findings })
     }
 
@@ -53,7 +62,7 @@ impl<W: World> Chain<W> {
         Ok(Profile { store_id: record.store_id, format_version: record.format, findings })
     }
 
-    async fn store_record(&self) -> Result<Option<StoreRecord>> {
+    pub(crate) async fn store_record(&self) -> Result<Option<StoreRecord>> {
         let mut attempt = 0;
         loop {
             match self.world.get(keys::STORE_RECORD, None).await {

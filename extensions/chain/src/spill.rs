@@ -56,18 +56,28 @@ impl<W: World> Chain<W> {
                 Some(reference) => self.segment(address, segments, reference).await?.to_vec(),
                 None => Vec::new(),
             };
-            pieces.extend(split(prune(head, merge(old, part)), SEGMENT_RECORDS_TARGET));
+            pieces.extend(split(prune(head, merge(old, part), u64::MAX), SEGMENT_RECORDS_TARGET));
         }
         let kept = head.segments.iter().filter(|segment| !touched.contains(segment)).cloned();
         let mut references: Vec<SegmentReference> = kept.collect();
         references.extend(self.write_segments(address, &pieces).await?);
         sort(&mut references);
-        let bytes = serde_json::to_vec(&references).expect("references have only string keys").len();
-        if bytes > REFERENCES_BYTES_MAX {
-            references = self.rewrite_larger(address, segments, &references, bytes).await?;
-        }
-        head.segments = references;
+        head.segments = self.bounded_references(address, segments, references).await?;
         Ok(())
+    }
+
+    /// The references, or, when they take too much of a head, those to fewer and larger segments.
+    pub(crate) async fn bounded_references(
+        &self,
+        address: Address<'_>,
+        segments: &mut Segments,
+        references: Vec<SegmentReference>,
+    ) -> Result<Vec<SegmentReference>> {
+        let bytes = serde_json::to_vec(&references).expect("references have only string keys").len();
+        if bytes <= REFERENCES_BYTES_MAX {
+            return Ok(references);
+        }
+        self.rewrite_larger(address, segments, &references, bytes).await
     }
 
     /// All segments anew, so few that their references take half of what they may.
@@ -91,12 +101,16 @@ impl<W: World> Chain<W> {
         Ok(references)
     }
 
-    async fn write_segments(&self, address: Address<'_>, pieces: &[Vec<Record>]) -> Result<Vec<SegmentReference>> {
+    pub(crate) async fn write_segments(
+        &self,
+        address: Address<'_>,
+        pieces: &[Vec<Record>],
+    ) -> Result<Vec<SegmentReference>> {
         self.all(pieces.iter().map(|piece| self.write_segment(address, piece)).collect()).await
     }
 
     async fn write_segment(&self, address: Address<'_>, records: &[Record]) -> Result<SegmentReference> {
-        let (reference, bytes) = segment::encode(address.partition, records);
+        let (reference, bytes) = segment::encode(address.partition, &self.new_id(), records);
         let key = keys::segment(address.namespace, address.partition, &reference.digest);
         self.write_immutable(&key, &self.world.blob(&bytes).await?).await?;
         let _ = self.world.cache(&segment_cache_key(&reference.digest), &bytes).await;
@@ -122,9 +136,10 @@ impl<W: World> Chain<W> {
                 }
             }
             let id = self.write_pack(address, &blobs.iter().collect::<Vec<_>>()).await?;
+            let total = group.iter().map(|entry| entry.size).sum();
             let mut offset = 0;
             for entry in group.iter_mut() {
-                entry.place = Place::Pack { id: id.clone(), offset };
+                entry.place = Place::Pack { id: id.clone(), offset, total };
                 offset += entry.size;
             }
         }
@@ -147,11 +162,14 @@ pub(crate) fn merge(older: Vec<Record>, newer: Vec<Record>) -> Vec<Record> {
     merged
 }
 
-/// Drops marks nothing depends on: no content to delete, and not the highest version of their name. When marks are more
-/// than half of a segment's target the others go too, into the floor under all new names of the partition.
-fn prune(head: &mut Head, records: Vec<Record>) -> Vec<Record> {
-    let is_mark = |record: &Record| matches!(record, Record::Gone(gone) if gone.rest.is_none());
-    let crowded = records.iter().filter(|record| is_mark(record)).count() > SEGMENT_RECORDS_TARGET / 2;
+/// Drops marks up to `since_ms` that nothing depends on: no content to delete, and not the highest version of their name. When
+/// marks are more than half of the records, and of a segment's target, the others go too, into the floor under all new names
+/// of the partition.
+pub(crate) fn prune(head: &mut Head, records: Vec<Record>, since_ms: u64) -> Vec<Record> {
+    let is_mark =
+        |record: &Record| matches!(record, Record::Gone(gone) if gone.rest.is_none() && gone.since_ms <= since_ms);
+    let marks = records.iter().filter(|record| is_mark(record)).count();
+    let crowded = 2 * marks > SEGMENT_RECORDS_TARGET.max(records.len());
     let mut kept: Vec<Record> = Vec::with_capacity(records.len());
     let mut records = records.into_iter().peekable();
     while let Some(record) = records.next() {
@@ -169,7 +187,7 @@ fn prune(head: &mut Head, records: Vec<Record>) -> Vec<Record> {
 }
 
 /// Records by the index of the segment whose key range they fall in.
-fn parts_of(segments: &[SegmentReference], records: Vec<Record>) -> Vec<(usize, Vec<Record>)> {
+pub(crate) fn parts_of(segments: &[SegmentReference], records: Vec<Record>) -> Vec<(usize, Vec<Record>)> {
     let mut parts: Vec<(usize, Vec<Record>)> = Vec::new();
     for record in records {
         let index = segment_of(segments, record.key());
@@ -186,7 +204,7 @@ pub(crate) fn segment_of(segments: &[SegmentReference], key: (&str, u64)) -> usi
     segments.partition_point(|segment| (segment.first.as_str(), segment.first_version) <= key).saturating_sub(1)
 }
 
-fn split(records: Vec<Record>, target: usize) -> Vec<Vec<Record>> {
+pub(crate) fn split(records: Vec<Record>, target: usize) -> Vec<Vec<Record>> {
     if records.is_empty() {
         return Vec::new();
     }
@@ -197,6 +215,6 @@ fn split(records: Vec<Record>, target: usize) -> Vec<Vec<Record>> {
     records.chunks(records.len().div_ceil(pieces)).map(<[Record]>::to_vec).collect()
 }
 
-fn sort(references: &mut [SegmentReference]) {
+pub(crate) fn sort(references: &mut [SegmentReference]) {
     references.sort_by(|left, right| (&left.first, left.first_version).cmp(&(&right.first, right.first_version)));
 }

@@ -71,6 +71,8 @@ pub struct NewEntry<B> {
     pub content: B,
     /// Keep at most so many versions of this name.
     pub version_cap: Option<u32>,
+    /// The number it keeps, of the datastore it comes from.
+    pub version: Option<u64>,
 }
 
 /// One committed version.
@@ -313,3 +315,98 @@ pub struct Profile {
 
 /// One result for each wanted content.
 pub type Fetched<B> = Vec<std::result::Result<B, Error>>;
+
+/// Whether a namespace may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamespaceState {
+    /// It may.
+    Active,
+    /// A move from there fills it; not before that is done.
+    Filling(String),
+    /// It is on its way there: it is read, and not written.
+    Moving(String),
+    /// It is there now.
+    Moved(String),
+    /// A run scope is committed into its parent.
+    Folding,
+    /// Everything in it is being deleted.
+    Deleting,
+}
+
+/// A namespace of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its name.
+    pub name: String,
+    /// Whether it may be used.
+    pub state: NamespaceState,
+    /// By the clock of whoever made it.
+    pub created_at_ms: u64,
+    /// A run scope's.
+    pub parent: Option<String>,
+    /// A run scope is collected after this time.
+    pub expires_at_ms: Option<u64>,
+    /// That time is over, by the store's clock.
+    pub expired: bool,
+}
+
+/// A page of namespaces.
+#[derive(Debug, Clone, Default)]
+pub struct NamespacePage {
+    /// The namespaces, by name.
+    pub namespaces: Vec<Namespace>,
+    /// To go on.
+    pub cursor: Option<String>,
+}
+
+/// How much of a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Amount {
+    /// Partitions.
+    pub partitions: u64,
+    /// Committed versions; of a deletion, objects of the store.
+    pub items: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl std::ops::AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        self.partitions = self.partitions.saturating_add(other.partitions);
+        self.items = self.items.saturating_add(other.items);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+/// A version of a run scope that got another number in the parent, because somebody else committed the name meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoldConflict {
+    /// Of both.
+    pub partition: String,
+    /// Data name.
+    pub name: String,
+    /// In the scope.
+    pub version: u64,
+    /// In the parent.
+    pub folded_as: u64,
+}
+
+/// Where a move, a fold or a deletion stands after one step.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// To go on with. Whoever lost it begins without: everything that matters is in the store.
+    pub state: String,
+    /// There is nothing more to do.
+    pub done: bool,
+    /// What is being done, for a person.
+    pub message: String,
+    /// Somebody must give a lease up before it goes on.
+    pub waiting: bool,
+    /// What is done.
+    pub completed: Amount,
+    /// What there is to do, once that is known.
+    pub total: Option<Amount>,
+    /// What a fold found, in this step.
+    pub conflicts: Vec<FoldConflict>,
+}

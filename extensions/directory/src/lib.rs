@@ -28,5 +28,5 @@ peat_sdk::export_datastore! {
         "properties": { "path": { "type": "string" } },
         "required": ["path"]
     },
-    features: [locks, hydration],
+    features: [locks, hydration, maintenance, namespaces],
 }

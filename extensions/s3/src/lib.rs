@@ -34,5 +34,5 @@ peat_sdk::export_datastore! {
         },
         "required": ["bucket"]
     },
-    features: [locks, hydration],
+    features: [locks, hydration, maintenance, namespaces],
 }

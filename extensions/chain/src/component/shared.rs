@@ -14,12 +14,12 @@ use crate::ports::ObjectStore as _;
 use crate::types;
 
 /// Result in the terms of the SDK.
-type Result<T> = std::result::Result<T, peat_sdk::Error>;
+pub(super) type Result<T> = std::result::Result<T, peat_sdk::Error>;
 
 /// The protocol over a store that the host opened.
 #[derive(Debug)]
 pub struct Shared {
-    chain: Chain<HostWorld>,
+    pub(super) chain: Chain<HostWorld>,
 }
 
 impl Shared {
@@ -167,6 +167,7 @@ fn from_new_entry(new: wit::NewEntry) -> types::NewEntry<HostBlob> {
         },
         content: HostBlob(new.content),
         version_cap: new.version_cap,
+        version: new.version,
     }
 }
 

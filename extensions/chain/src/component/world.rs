@@ -9,8 +9,8 @@ use super::convert::{from_holder, from_host_error, to_holder};
 use crate::error::{Error, Result};
 use crate::limits::SEGMENT_BYTES_MAX;
 use crate::ports::{
-    Blob, Clock, Condition, Holder, Holders, Listing, Lookup, Object, ObjectStore, Progress, Random, Range, Replica,
-    Unit,
+    Blob, Clock, Condition, Folders, Holder, Holders, Listing, Lookup, Object, ObjectStore, Progress, Random, Range,
+    Replica, Unit,
 };
 
 /// An object store that the host opened, and the rest of what it offers.
@@ -80,6 +80,18 @@ impl ObjectStore for HostWorld {
     async fn put_concatenated(&self, key: &str, parts: &[&HostBlob], condition: Condition) -> Result<String> {
         let parts = parts.iter().map(|part| &part.0).collect();
         self.store.put_concatenated(key.to_owned(), parts, to_condition(condition)).await.map_err(from_host_error)
+    }
+
+    async fn copy(&self, source: &str, to: &str) -> Result<String> {
+        self.store.copy(source.to_owned(), to.to_owned()).await.map_err(from_host_error)
+    }
+
+    async fn folders(&self, prefix: &str, cursor: Option<&str>) -> Result<Folders> {
+        let listing =
+            self.store.list(prefix.to_owned(), true, cursor.map(str::to_owned)).await.map_err(from_host_error)?;
+        // What is not below a folder is no namespace.
+        let names = listing.objects.into_iter().map(|object| object.key).filter(|key| key.ends_with('/')).collect();
+        Ok(Folders { names, cursor: listing.cursor, store_time_ms: listing.store_time_ms })
     }
 
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<Listing> {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use super::store::{Bytes, Store};
 use crate::error::{Error, Result};
 use crate::ports::{
-    Clock, Condition, Holder, Holders, Listing, Lookup, ObjectStore, Progress, Random, Range, Replica, Unit,
+    Clock, Condition, Folders, Holder, Holders, Listing, Lookup, ObjectStore, Progress, Random, Range, Replica, Unit,
 };
 
 /// A process. Clones share everything.
@@ -140,12 +140,20 @@ impl ObjectStore for Machine {
         self.request(|| self.store.put(key, bytes, &condition)).await
     }
 
+    async fn copy(&self, source: &str, to: &str) -> Result<String> {
+        self.request(|| self.store.copy(source, to)).await
+    }
+
+    async fn folders(&self, prefix: &str, cursor: Option<&str>) -> Result<Folders> {
+        self.request(|| self.store.folders(prefix, cursor)).await
+    }
+
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<Listing> {
         self.request(|| self.store.list(prefix, cursor)).await
     }
 
     async fn delete(&self, keys: &[String]) -> Result<Vec<(String, Error)>> {
-        self.request(|| self.store.delete(keys).map(|()| Vec::new())).await
+        self.request(|| self.store.delete(keys)).await
     }
 }
 

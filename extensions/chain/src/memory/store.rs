@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::ports::{Blob, Condition, Listing, Object};
+use crate::ports::{Blob, Condition, Folders, Listing, Object};
 
 /// Bytes behind a cheap handle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +80,7 @@ struct State {
     forced: Vec<Fault>,
     random: u64,
     ignores_conditions: bool,
+    refuses_deletes: bool,
     log: Vec<String>,
     sleepers: Vec<u64>,
     latency_ms: u64,
@@ -131,6 +132,11 @@ impl Store {
     /// From now on conditions are accepted and ignored.
     pub fn ignore_conditions(&self) {
         self.0.borrow_mut().ignores_conditions = true;
+    }
+
+    /// From now on nothing may be deleted, or it may again.
+    pub fn refuse_deletes(&self, refuses: bool) {
+        self.0.borrow_mut().refuses_deletes = refuses;
     }
 
     /// Requests since the last call, as "PUT key", "GET key", "LIST prefix", "DELETE key".
@@ -216,25 +222,30 @@ impl Store {
     pub(super) fn put(&self, key: &str, bytes: Vec<u8>, condition: &Condition) -> Result<String> {
         let mut state = self.0.borrow_mut();
         state.begin(format!("PUT {key}"))?;
-        let bytes = Rc::new(bytes);
         state.traffic.up += bytes.len() as u64;
-        let fault = state.write_fault(condition);
-        match fault {
-            Some(Fault::UnavailableBefore) => return Err(unavailable(key)),
-            Some(Fault::Delayed) => {
-                let due_ms = state.now_ms + 1 + state.chance() % LATE_MS_MAX;
-                let (key, condition) = (key.to_owned(), condition.clone());
-                state.late.push(Late { due_ms, key: key.clone(), bytes, condition });
-                return Err(unavailable(&key));
-            }
-            _ => {}
-        }
-        let etag = state.apply(key, &bytes, condition)?;
-        match fault {
-            Some(Fault::ReplyLost) => Err(unavailable(key)),
-            Some(Fault::ConflictAfter) => Err(conflict(key)),
-            _ => Ok(etag),
-        }
+        state.write(key, Rc::new(bytes), condition)
+    }
+
+    pub(super) fn copy(&self, source: &str, to: &str) -> Result<String> {
+        let mut state = self.0.borrow_mut();
+        state.begin(format!("COPY {source} {to}"))?;
+        let bytes = state.objects.get(source).ok_or_else(|| absent(source))?.bytes.clone();
+        state.write(to, bytes, &Condition::Absent)
+    }
+
+    pub(super) fn folders(&self, prefix: &str, cursor: Option<&str>) -> Result<Folders> {
+        let mut state = self.0.borrow_mut();
+        state.begin(format!("LIST {prefix}*/"))?;
+        let after = cursor.unwrap_or_default();
+        let first = |key: &String| key.split_once('/').map(|(first, _)| format!("{first}/"));
+        let mut names: Vec<String> =
+            state.objects.keys().filter(|key| key.starts_with(prefix)).filter_map(first).collect();
+        names.dedup();
+        names.retain(|name| name.as_str() > after);
+        let more = names.len() > LISTING_MAX;
+        names.truncate(LISTING_MAX);
+        let cursor = names.last().filter(|_| more).cloned();
+        Ok(Folders { names, cursor, store_time_ms: state.now_ms })
     }
 
     pub(super) fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<Listing> {
@@ -250,13 +261,17 @@ impl Store {
         Ok(Listing { objects, cursor, store_time_ms: state.now_ms })
     }
 
-    pub(super) fn delete(&self, keys: &[String]) -> Result<()> {
+    pub(super) fn delete(&self, keys: &[String]) -> Result<Vec<(String, Error)>> {
         let mut state = self.0.borrow_mut();
         state.begin(format!("DELETE {}", keys.join(" ")))?;
+        if state.refuses_deletes {
+            let refused = |key: &String| (key.clone(), Error::new(ErrorKind::Denied, key, "deleting is not allowed"));
+            return Ok(keys.iter().map(refused).collect());
+        }
         for key in keys {
             state.objects.remove(key);
         }
-        Ok(())
+        Ok(Vec::new())
     }
 }
 
@@ -270,13 +285,33 @@ impl State {
             let _ = self.apply(&late.key, &late.bytes, &late.condition);
         }
         self.sleepers.clear();
-        let is_read = !request.starts_with("PUT");
+        let is_read = !request.starts_with("PUT") && !request.starts_with("COPY");
         let subject = request.clone();
         self.log.push(request);
         if is_read && self.chance() % 1000 < self.faults.unavailable {
             return Err(unavailable(&subject));
         }
         Ok(())
+    }
+
+    fn write(&mut self, key: &str, bytes: Rc<Vec<u8>>, condition: &Condition) -> Result<String> {
+        let fault = self.write_fault(condition);
+        match fault {
+            Some(Fault::UnavailableBefore) => return Err(unavailable(key)),
+            Some(Fault::Delayed) => {
+                let due_ms = self.now_ms + 1 + self.chance() % LATE_MS_MAX;
+                let (key, condition) = (key.to_owned(), condition.clone());
+                self.late.push(Late { due_ms, key: key.clone(), bytes, condition });
+                return Err(unavailable(&key));
+            }
+            _ => {}
+        }
+        let etag = self.apply(key, &bytes, condition)?;
+        match fault {
+            Some(Fault::ReplyLost) => Err(unavailable(key)),
+            Some(Fault::ConflictAfter) => Err(conflict(key)),
+            _ => Ok(etag),
+        }
     }
 
     fn write_fault(&mut self, condition: &Condition) -> Option<Fault> {

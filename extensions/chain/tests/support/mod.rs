@@ -69,7 +69,7 @@ pub fn new_entry(name: &str, content: &[u8], run_id: &str) -> NewEntry<Bytes> {
         run_id: run_id.to_owned(),
         of_failed_run: false,
     };
-    NewEntry { description, content: bytes(content), version_cap: None }
+    NewEntry { description, content: bytes(content), version_cap: None, version: None }
 }
 
 pub fn push_request(commit_id: &str, append: Vec<NewEntry<Bytes>>, lease: Option<Lease>) -> PushRequest<Bytes> {
@@ -111,4 +111,67 @@ pub fn pull_request(cursor: Option<String>) -> PullRequest {
 
 pub async fn pull(chain: &Chain<Machine>) -> Result<PullPage<Bytes>> {
     chain.pull(&pull_request(None)).await
+}
+
+/// The same commit in another namespace.
+pub fn push_to(namespace: &str, request: PushRequest<Bytes>) -> PushRequest<Bytes> {
+    PushRequest { namespace: namespace.to_owned(), ..request }
+}
+
+/// Acquires, commits one entry and releases, in any namespace and partition.
+pub async fn write_to(
+    chain: &Chain<Machine>,
+    (namespace, partition): (&str, &str),
+    commit_id: &str,
+    name: &str,
+    content: &[u8],
+) -> Result<Receipt> {
+    let request = AcquireRequest {
+        namespace: namespace.to_owned(),
+        partitions: vec![partition.to_owned()],
+        ..acquire_request(600_000)
+    };
+    let lease = chain.acquire(&request).await?.pop();
+    let push = push_request(commit_id, vec![new_entry(name, content, commit_id)], lease);
+    chain.push(&PushRequest { partition: partition.to_owned(), ..push_to(namespace, push) }).await
+}
+
+/// Everything a namespace has, as (partition, name, version, run, content): told to a machine that knows nothing.
+pub async fn contents(
+    store: &Store,
+    namespace: &str,
+) -> Result<std::collections::BTreeMap<(String, String, u64), (String, Vec<u8>)>> {
+    let reader = machine(store, 7_777);
+    let mut found = std::collections::BTreeMap::new();
+    let mut request = PullRequest { namespace: namespace.to_owned(), depth: Depth::Content, ..pull_request(None) };
+    loop {
+        let page = reader.pull(&request).await?;
+        for delta in page.deltas {
+            for pulled in delta.entries {
+                let description = pulled.entry.description;
+                let content = pulled.content.unwrap().0.to_vec();
+                assert_eq!(digest(&content), description.digest);
+                let key = (delta.partition.clone(), description.name, pulled.entry.version);
+                assert!(found.insert(key, (description.run_id, content)).is_none());
+            }
+        }
+        request.cursor = page.cursor;
+        if request.cursor.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
+/// Takes steps until the last, as a host does.
+pub async fn to_the_end(
+    mut step: impl AsyncFnMut(Option<&str>) -> Result<peat_chain::types::Step>,
+) -> Result<peat_chain::types::Step> {
+    let mut state: Option<String> = None;
+    loop {
+        let taken = step(state.as_deref()).await?;
+        if taken.done {
+            return Ok(taken);
+        }
+        state = Some(taken.state);
+    }
 }
