@@ -26,7 +26,7 @@ pub trait Content: Debug + Send + Sync {
 pub type SharedContent = Arc<dyn Content>;
 
 /// Bytes read at once when content is walked.
-const CHUNK_BYTES: usize = 256 * 1024;
+pub const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Content in memory.
 pub fn in_memory(bytes: impl Into<Vec<u8>>) -> SharedContent {

@@ -51,6 +51,16 @@ pub struct Description {
     pub of_failed_run: bool,
 }
 
+impl Description {
+    /// When its lifetime is over, milliseconds since the Unix epoch; none when it never is, or with its run.
+    pub fn expires_at_ms(&self) -> Option<u64> {
+        match self.lifetime {
+            Lifetime::DurationMs(duration_ms) => Some(self.created_at_ms.saturating_add(duration_ms)),
+            Lifetime::Infinite | Lifetime::Run => None,
+        }
+    }
+}
+
 /// A committed version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -71,6 +81,8 @@ pub struct NewEntry {
     pub content: SharedContent,
     /// Keep at most so many versions of this name, this one included.
     pub version_cap: Option<u32>,
+    /// The number it had in the datastore it comes from, which it keeps; otherwise the commit gives it one.
+    pub version: Option<Version>,
 }
 
 /// Names one committed version.
@@ -89,7 +101,7 @@ pub struct ChangeSet {
     pub commit_id: CommitId,
     /// Where it goes.
     pub partition: PartitionName,
-    /// New versions, at most one of a name.
+    /// New versions: one of a name, or several with numbers of their own, in rising order.
     pub append: Vec<NewEntry>,
     /// Versions that leave the index.
     pub remove: Vec<VersionReference>,

@@ -203,6 +203,11 @@ impl DataName {
         Self(format!("{RUN_PREFIX}{run}/log"))
     }
 
+    /// What a command did that was no run, in [`PartitionName::audit`].
+    pub fn audit_entry(id: &RunId) -> Self {
+        Self(format!("{RUN_PREFIX}{id}/audit"))
+    }
+
     /// Written by the host itself: run records and logs.
     pub fn is_reserved(&self) -> bool {
         self.0.starts_with(RUN_PREFIX)
@@ -221,6 +226,14 @@ name!(
     }
 );
 
+impl RunId {
+    /// A new one: time in hexadecimal, then randomness. Sorts by time, unique without a registry.
+    pub fn new(now_ms: u64, random: [u8; 6]) -> Self {
+        let tail: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("{now_ms:012x}-{tail}"))
+    }
+}
+
 impl PartitionName {
     /// The partition of a model: `model--{type}--{id}`, with `/` of the type written `+` (no name contains a `+`).
     pub fn of_model(model_type: &ModelTypeName, id: &ModelId) -> Self {
@@ -230,6 +243,11 @@ impl PartitionName {
     /// The lock of the whole namespace, for datastores that have no leases. Not a partition of data.
     pub fn whole_namespace() -> Self {
         Self("namespace".to_owned())
+    }
+
+    /// Where the host appends what commands did that changed something without a run. No model has it.
+    pub fn audit() -> Self {
+        Self("audit".to_owned())
     }
 
     /// What the lease of the whole namespace is for. Not a partition of data.

@@ -3,11 +3,13 @@
 //! It says everything that can be known of an extension without compiling it. Parsing is strict: an unknown key is an
 //! error, because a key that an older host skipped in silence could be a restriction.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::identifiers::{ExtensionName, MethodName, ModelTypeName};
-use crate::repository::Driver;
+use crate::repository::{Driver, Kept, Retention};
 
 /// Name of the custom section.
 pub const SECTION: &str = "peat-extension";
@@ -103,6 +105,19 @@ pub struct DataDeclaration {
     pub name: String,
     /// What it holds.
     pub summary: String,
+    /// How long a version is kept, unless the method or the operator says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Kept>,
+    /// How many versions are kept, unless the operator says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<NonZeroU32>,
+}
+
+impl DataDeclaration {
+    /// How long and how many.
+    pub fn retention(&self) -> Retention {
+        Retention { lifetime: self.lifetime, versions: self.versions }
+    }
 }
 
 /// A datastore.

@@ -118,10 +118,31 @@ pub async fn sync(
     request: &SyncRequest,
     interrupt: &Interrupt,
 ) -> Result<SyncReport, SyncError> {
+    transfer(ports, request, true, interrupt).await
+}
+
+/// Sends what is uncommitted, and brings nothing.
+pub async fn push(
+    ports: &SyncPorts<'_>,
+    request: &SyncRequest,
+    interrupt: &Interrupt,
+) -> Result<SyncReport, SyncError> {
+    transfer(ports, request, false, interrupt).await
+}
+
+async fn transfer(
+    ports: &SyncPorts<'_>,
+    request: &SyncRequest,
+    brings: bool,
+    interrupt: &Interrupt,
+) -> Result<SyncReport, SyncError> {
     let hydrate = ports.hydrate();
     let mut syncing = Syncing::default();
     let work = async {
         syncing.push(&hydrate, request, interrupt).await?;
+        if !brings {
+            return Ok(());
+        }
         let bringing = syncing.bring(&hydrate, request);
         hold::unless_interrupted(interrupt, bringing).await.unwrap_or(Err(HoldError::Interrupted))
     };

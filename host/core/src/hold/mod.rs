@@ -2,15 +2,18 @@
 //!
 //! A lease is kept by [`crate::renewal`]; here it is used and given up. `take` takes it.
 
+mod record;
 mod take;
 
 use std::io;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::{Either, join_all, pending, select, select_all};
 use futures::lock::Mutex as Turn;
 
+pub use record::{HoldEnding, HoldRecord};
 pub use take::{Wanted, take, take_again, take_structural};
 
 use crate::identifiers::PartitionName;
@@ -64,6 +67,48 @@ struct Part {
     /// None where the datastore is local or has no locks.
     kept: Option<KeptLease>,
     local: Box<dyn LocalLockGuard>,
+    /// None before it is held, and where it is held by a process that started this one.
+    taken: Option<Taken>,
+    /// Something was committed under it.
+    committed: AtomicBool,
+}
+
+/// When a partition was taken.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    /// By the wall clock.
+    at_ms: u64,
+    /// By the clock that runs on while the machine sleeps.
+    elapsed_ms: u64,
+    /// How long was waited for it.
+    waited: Duration,
+}
+
+impl Taken {
+    fn now(clock: &dyn Clock, waited: Duration) -> Self {
+        Self { at_ms: clock.now_ms(), elapsed_ms: clock.elapsed_ms(), waited }
+    }
+}
+
+impl Part {
+    /// What there is to remember of it by now.
+    fn record(&self, clock: &dyn Clock) -> Option<HoldRecord> {
+        let taken = self.taken?;
+        let loss = self.kept.as_ref().and_then(KeptLease::lost_by_others);
+        let ending = match loss {
+            Some(true) => HoldEnding::TakenOver,
+            Some(false) => HoldEnding::Lost,
+            None if self.committed.load(Ordering::Relaxed) => HoldEnding::Committed,
+            None => HoldEnding::GivenUp,
+        };
+        Some(HoldRecord {
+            partition: self.partition.clone(),
+            acquired_at_ms: taken.at_ms,
+            waited_ms: u64::try_from(taken.waited.as_millis()).unwrap_or(u64::MAX),
+            held_ms: clock.elapsed_ms().saturating_sub(taken.elapsed_ms),
+            ending,
+        })
+    }
 }
 
 /// Why a partition is not held.
@@ -89,9 +134,18 @@ pub enum HoldError {
     Interrupted,
 }
 
-/// Gives up what is still held. An error is reported to the observer only: it never hides the reason why.
+/// Gives up what is still held, and tells the observer what was. An error is reported to the observer only: it never hides
+/// the reason why.
 pub async fn give_up(ports: &HoldPorts<'_>, held: Held) {
-    let Some(datastore) = ports.datastore else { return };
+    if let Some(datastore) = ports.datastore {
+        release_all(ports, datastore, &held).await;
+    }
+    for record in held.records(ports.clock) {
+        ports.observer.held(&record);
+    }
+}
+
+async fn release_all(ports: &HoldPorts<'_>, datastore: &dyn Datastore, held: &Held) {
     let release = async |kept: &KeptLease| {
         let Some(lease) = kept.lease() else { return };
         let (partition, ttl_s) = (&lease.partition, lease.ttl.as_secs());
@@ -113,6 +167,18 @@ impl Held {
     /// Nothing yet. `clearance` is what is known of it.
     fn nothing(clearance: Option<Result<(), DatastoreError>>) -> Self {
         Self { parts: Vec::new(), clearance: Turn::new(clearance), waited: Duration::ZERO }
+    }
+
+    /// What there is to remember of these holds by now. Those of a process that started this one are its own to remember.
+    pub fn records(&self, clock: &dyn Clock) -> Vec<HoldRecord> {
+        self.parts.iter().filter_map(|part| part.record(clock)).collect()
+    }
+
+    /// Something was committed to a held partition by other means than [`Held::push`].
+    pub fn note_commit(&self, partition: &PartitionName) {
+        if let Some(part) = self.parts.iter().find(|part| part.partition == *partition) {
+            part.committed.store(true, Ordering::Relaxed);
+        }
     }
 
     fn kept(&self) -> impl Iterator<Item = &KeptLease> {
@@ -196,10 +262,14 @@ impl Held {
     ) -> Result<PushReceipt, DatastoreError> {
         self.clearance(ports).await?;
         let part = self.parts.iter().find(|part| part.partition == request.changes.partition);
-        match part.and_then(|part| part.kept.as_ref()) {
+        let pushed = match part.and_then(|part| part.kept.as_ref()) {
             Some(kept) => kept.push(datastore, ports.clock, request).await,
             None => datastore.push(&PushRequest { lease: None, ..request }).await,
+        };
+        if let (Ok(_), Some(part)) = (&pushed, part) {
+            part.committed.store(true, Ordering::Relaxed);
         }
+        pushed
     }
 
     async fn give_back(&self, datastore: &dyn Datastore) {

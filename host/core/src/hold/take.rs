@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures::future::{Either, select};
 
-use super::{Held, HoldError, HoldPorts, Part, give_up, is_refusal, unless_interrupted};
+use super::{Held, HoldError, HoldPorts, Part, Taken, give_up, is_refusal, unless_interrupted};
 use crate::identifiers::PartitionName;
 use crate::interrupt::Interrupt;
 use crate::lease::Lease;
@@ -132,6 +133,10 @@ async fn take_all(ports: &HoldPorts<'_>, wanted: &Wanted<'_>, held: &mut Held) -
         *held.clearance.get_mut() = Some(Ok(()));
     }
     held.waited = wait.waited();
+    // Without leases a place in the queue of this machine is all there is to hold.
+    for part in held.parts.iter_mut().filter(|part| part.kept.is_none() && part.local.inherited().is_none()) {
+        part.taken = Some(Taken::now(ports.clock, held.waited));
+    }
     Ok(())
 }
 
@@ -151,6 +156,7 @@ async fn take_namespace(
     if let (Some(datastore), None) = (ports.datastore, part.local.inherited()) {
         let lease = datastore.acquire_structural(ttl, wait.left()).await?;
         part.kept = Some(keep(ports, datastore, lease).await?);
+        part.taken = Some(Taken::now(ports.clock, wait.waited()));
     }
     held.parts.push(part);
     held.waited = wait.waited();
@@ -164,7 +170,7 @@ async fn queue_for(ports: &HoldPorts<'_>, partition: PartitionName, wait: Wait<'
         Some(hold) => KeptLease::inherited(hold, ports.clock).await.map_err(HoldError::Inherited)?,
         None => None,
     };
-    Ok(Part { partition, kept, local })
+    Ok(Part { partition, kept, local, taken: None, committed: AtomicBool::new(false) })
 }
 
 /// Takes the leases of all parts that have none of a process which started this one. Each is renewed from then on.
@@ -179,6 +185,7 @@ async fn acquire(
     defers_clearance: bool,
 ) -> Result<(), HoldError> {
     let Some(datastore) = ports.datastore.filter(|datastore| datastore.features().locks) else { return Ok(()) };
+    let before = held.waited;
     loop {
         let mut taken = 0;
         for part in held.parts.iter_mut().filter(|part| part.local.inherited().is_none()) {
@@ -191,6 +198,7 @@ async fn acquire(
             };
             if let Some(lease) = datastore.acquire(&request).await?.into_iter().next() {
                 part.kept = Some(keep(ports, datastore, lease).await?);
+                part.taken = Some(Taken::now(ports.clock, before + wait.waited()));
                 taken += 1;
             }
         }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::ExtensionError;
+use super::{CheckPage, CheckRequest, CollectRequest, Collected, ExtensionError, RepairRequest, Repaired, RoomPage};
 use crate::content::SharedContent;
 use crate::digest::Digest;
 use crate::entry::{ChangeSet, Entry, VersionReference};
-use crate::identifiers::{DataName, PartitionName, Version};
+use crate::identifiers::{DataName, NamespaceName, PartitionName, Version};
 use crate::lease::{Lease, LeasePage};
+use crate::namespace::{Namespace, NamespacePage, NamespaceStep};
 
 /// What the caller of a datastore does next. Mirrors `peat:host/errors`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,6 +283,72 @@ pub trait Datastore: Send + Sync {
     /// lock.
     async fn break_lease(&self, _partition: &PartitionName, _nonce: &str) -> Result<(), DatastoreError> {
         Err(unsupported("no leases that could be ended"))
+    }
+
+    /// How much room the partitions take up, a page of them. Takes no lock.
+    async fn measure(&self, _cursor: Option<&str>) -> Result<RoomPage, DatastoreError> {
+        Err(unsupported("no measure of its room"))
+    }
+
+    /// Lets what is over leave the index of some partitions, and deletes what has left it; one answer each, in order. Takes
+    /// their leases by itself. Not cancel safe: dropped, a lease may last for its time to live.
+    async fn collect(&self, _request: &CollectRequest) -> Result<Vec<Collected>, DatastoreError> {
+        Err(unsupported("no collection"))
+    }
+
+    /// Whether everything reachable is there and is what was written, some seconds of it. Takes no lock, changes nothing.
+    async fn check(&self, _request: &CheckRequest) -> Result<CheckPage, DatastoreError> {
+        Err(unsupported("no check"))
+    }
+
+    /// Makes again what is damaged in one partition. May be repeated. Not cancel safe: dropped, a lease may last for its time to
+    /// live.
+    async fn repair(&self, _request: &RepairRequest) -> Result<Repaired, DatastoreError> {
+        Err(unsupported("no repair"))
+    }
+
+    /// A page of the namespaces of the store. Takes no lock.
+    async fn list_namespaces(&self, _cursor: Option<&str>) -> Result<NamespacePage, DatastoreError> {
+        Err(unsupported("no namespaces that could be listed"))
+    }
+
+    /// Makes a namespace; with a parent a run scope of it. `Conflict` when the name is taken.
+    async fn create_namespace(
+        &self,
+        _name: &NamespaceName,
+        _parent: Option<&NamespaceName>,
+        _expires_at_ms: Option<u64>,
+    ) -> Result<Namespace, DatastoreError> {
+        Err(unsupported("no namespaces that could be made"))
+    }
+
+    /// One step of the move of a namespace, which may be busy, to another name. Every step may be repeated, by anybody.
+    async fn migrate_namespace(
+        &self,
+        _source: &NamespaceName,
+        _target: &NamespaceName,
+        _state: Option<String>,
+    ) -> Result<NamespaceStep, DatastoreError> {
+        Err(unsupported("no namespaces that could be moved"))
+    }
+
+    /// One step of committing a run scope into its parent. Every step may be repeated; nothing is done twice.
+    async fn fold_namespace(
+        &self,
+        _name: &NamespaceName,
+        _state: Option<String>,
+    ) -> Result<NamespaceStep, DatastoreError> {
+        Err(unsupported("no run scopes"))
+    }
+
+    /// One step of the deletion of a namespace; of one that is `in_use` only where that is said. Every step may be repeated.
+    async fn delete_namespace(
+        &self,
+        _name: &NamespaceName,
+        _in_use: bool,
+        _state: Option<String>,
+    ) -> Result<NamespaceStep, DatastoreError> {
+        Err(unsupported("no namespaces that could be deleted"))
     }
 
     /// News since what the local store knows.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::hold::HoldRecord;
+
 /// One report. Cheap to make and cheap to drop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -59,6 +61,9 @@ pub trait Observer: Send + Sync {
 
     /// A line that people should see even without progress: a fallback that was taken, a degraded extension.
     fn warn(&self, message: &str);
+
+    /// A hold of this process is over.
+    fn held(&self, _record: &HoldRecord) {}
 }
 
 /// Watches nothing.

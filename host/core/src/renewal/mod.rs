@@ -82,6 +82,12 @@ impl KeptLease {
         self.shared.loss()
     }
 
+    /// None while it is not lost; whether others ended it, when it is.
+    pub fn lost_by_others(&self) -> Option<bool> {
+        let state = self.shared.state();
+        state.loss.as_ref().map(|_| state.lost_by_others)
+    }
+
     /// Commits under the lease, which is put into `request`. Renewals go on meanwhile.
     pub async fn push(
         &self,
@@ -105,7 +111,7 @@ impl KeptLease {
                 leave(&mut outside, receipt.lease.as_ref());
                 self.shared.state().renewed(receipt.lease.clone(), clock.elapsed_ms());
             }
-            Err(error) if is_lost(error) => self.shared.lose(error.clone()),
+            Err(error) if is_lost(error) => self.shared.lose_to_others(error.clone()),
             // Whether it was applied is unknown, and so whether the lease was released: the datastore tells by the nonce.
             Err(_) => {}
         }
@@ -166,7 +172,7 @@ impl Renewal {
                     continue;
                 }
                 Some(Err(error)) if is_lost(&error) && self.shared.state().is_given_up() => continue,
-                Some(Err(error)) if is_lost(&error) => return self.shared.lose(error),
+                Some(Err(error)) if is_lost(&error) => return self.shared.lose_to_others(error),
                 Some(Err(error)) => error.to_string(),
                 None => format!("the datastore did not answer within {:?}", lease.ttl / TIMEOUT_PARTS),
             };

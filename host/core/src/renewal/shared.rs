@@ -40,6 +40,8 @@ pub(super) struct State {
     /// A commit that gives the lease up is under way: that a renewal does not find it is no loss.
     pub(super) is_releasing: bool,
     pub(super) loss: Option<DatastoreError>,
+    /// It was the datastore that said so: the lease is somebody else's, or was ended.
+    pub(super) lost_by_others: bool,
 }
 
 /// A commit with a release in it, under way.
@@ -67,6 +69,7 @@ impl Shared {
             renewed_ms: clock.elapsed_ms(),
             is_releasing: false,
             loss: None,
+            lost_by_others: false,
         };
         Self {
             turn: Turn::new(()),
@@ -160,6 +163,15 @@ impl Shared {
             state.loss.get_or_insert(error);
         }
         self.lost.trigger();
+    }
+
+    /// The datastore said that the lease is over.
+    pub(super) fn lose_to_others(&self, error: DatastoreError) {
+        {
+            let mut state = self.state();
+            state.lost_by_others |= state.loss.is_none();
+        }
+        self.lose(error);
     }
 
     pub(super) fn loss(&self) -> DatastoreError {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ConfigError, Driver, DriverChoice, DriverDefaults, duration, parse_yaml, write_duration};
+use super::{
+    ConfigError, Driver, DriverChoice, DriverDefaults, RepositoryRetention, duration, parse_yaml, write_duration,
+};
 use crate::identifiers::{ExtensionName, GrantName, NamespaceName, RepositoryId};
 use crate::lease::LEASE_TTL_DEFAULT;
 
@@ -51,6 +53,9 @@ pub struct RepositoryConfig {
     /// Options of the drivers, whoever chooses them.
     #[serde(default)]
     pub drivers: DriverDefaults,
+    /// How long data is kept of which nobody else says anything.
+    #[serde(default)]
+    pub retention: RepositoryRetention,
     /// What the operator allows each extension.
     #[serde(default)]
     pub grants: BTreeMap<ExtensionName, ExtensionGrants>,
@@ -145,6 +150,9 @@ impl RepositoryConfig {
         if config.datastore.shared().is_some_and(|shared| !is_lease_ttl(shared.lease_ttl)) {
             return rule("datastore.leaseTtl: write a duration from 2s to 1h".to_owned());
         }
+        if let Some(reason) = config.retention.fault() {
+            return rule(reason);
+        }
         if let Err(reason) = config.drivers.check() {
             return rule(reason);
         }
@@ -207,6 +215,9 @@ mod tests {
             ("format: 2\nid: 0a1b2c3d4e5f\n", "newer peat"),
             ("format: 1\n", "id"),
             ("format: [\n", "line"),
+            ("format: 1\nid: 0a1b2c3d4e5f\nretention: {lifetime: soon}\n", "write infinite"),
+            ("format: 1\nid: 0a1b2c3d4e5f\nretention: {versions: 0}\n", "line"),
+            ("format: 1\nid: 0a1b2c3d4e5f\nretention: {runs: run}\n", "retention.runs"),
         ] {
             let error = RepositoryConfig::parse("peat.yaml", text).unwrap_err().to_string();
             assert!(error.starts_with("peat.yaml: ") && error.contains(word), "{text:?}: {error}");

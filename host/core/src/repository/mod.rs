@@ -7,6 +7,7 @@ mod config;
 mod driver;
 mod lock_file;
 mod model;
+mod retention;
 mod size;
 
 use std::time::Duration;
@@ -21,6 +22,9 @@ pub use driver::{
 };
 pub use lock_file::{LockFile, LockedExtension};
 pub use model::Model;
+pub use retention::{
+    AUDIT_KEPT_DEFAULT, Kept, ModelRetention, RUNS_KEPT_DEFAULT, RepositoryRetention, Retention, RetentionRules,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 pub use size::parse_size;

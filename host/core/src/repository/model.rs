@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ConfigError, DriverChoice, parse_yaml};
+use super::{ConfigError, DriverChoice, ModelRetention, parse_yaml};
 use crate::identifiers::{ModelId, ModelName, ModelTypeName, PartitionName};
 
 /// A model: a definition of one model type.
@@ -26,6 +26,9 @@ pub struct Model {
     /// Where its methods run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver: Option<DriverChoice>,
+    /// How long its data is kept.
+    #[serde(default, skip_serializing_if = "ModelRetention::is_default")]
+    pub retention: ModelRetention,
 }
 
 impl Model {

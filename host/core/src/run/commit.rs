@@ -1,9 +1,11 @@
 //! The last step: results, record and log become durable, in one commit, and the lease is released in the same write.
 
+use std::time::Duration;
+
 use super::data::Origin;
 use super::execute::{Ending, Executed};
 use super::open::Opened;
-use super::record::{RunRecord, RunStatus, WrittenData, summary_line};
+use super::record::{HoldTimes, RunRecord, RunStatus, WrittenData, summary_line};
 use super::{RunError, RunPorts, RunReport};
 use crate::content::{self, SharedContent};
 use crate::digest::Digest;
@@ -17,9 +19,6 @@ use crate::ports::{
 };
 use crate::renewal::is_lost;
 use crate::transfer::Hydrated;
-
-/// How long records and logs of runs are kept: a quarter, so that generated reports do not become most of the index.
-const RUN_RECORD_LIFETIME: Lifetime = Lifetime::DurationMs(90 * 24 * 3600 * 1000);
 
 /// What a run produced, on its way to the datastore.
 pub(super) struct Staged {
@@ -35,7 +34,11 @@ pub(super) fn stage(
     held: &Held,
     executed: Executed<'_>,
 ) -> Result<Staged, RunError> {
-    let (staged, lease_lost) = prepare(opened, held, executed)?;
+    let hold = held
+        .records(ports.clock)
+        .first()
+        .map(|record| HoldTimes { acquired_at_ms: record.acquired_at_ms, held_ms: record.held_ms });
+    let (staged, lease_lost) = prepare(opened, held.waited, hold, executed)?;
     if ports.datastore.is_some() {
         ports.store.stage(&staged.changes, ports.clock.now_ms())?;
     }
@@ -57,7 +60,11 @@ pub(super) async fn commit(
 ) -> Result<RunReport, RunError> {
     let Staged { changes, record, failure } = staged;
     let receipt = match ports.datastore {
-        None => ports.store.commit(&changes)?,
+        None => {
+            let receipt = ports.store.commit(&changes)?;
+            held.note_commit(&changes.partition);
+            receipt
+        }
         Some(datastore) => {
             let (partition, commit) = (changes.partition.clone(), changes.commit_id.clone());
             let request = PushRequest { changes, lease: None, release: true, may_be_repeated: false };
@@ -124,7 +131,12 @@ fn refused(opened: &Opened, kind: ErrorKind, message: String) -> DatastoreError 
 }
 
 /// What is to be committed, and how the lease was lost, if it was.
-fn prepare(opened: &Opened, held: &Held, executed: Executed<'_>) -> Result<(Staged, Option<DatastoreError>), RunError> {
+fn prepare(
+    opened: &Opened,
+    waited: Duration,
+    hold: Option<HoldTimes>,
+    executed: Executed<'_>,
+) -> Result<(Staged, Option<DatastoreError>), RunError> {
     let (status, summary, failure, lease_lost) = match executed.ending {
         Ending::Method(Ok(outcome)) => (RunStatus::Succeeded, outcome.summary, None, None),
         Ending::Method(Err(MethodError::Interrupted)) => {
@@ -139,7 +151,8 @@ fn prepare(opened: &Opened, held: &Held, executed: Executed<'_>) -> Result<(Stag
         created_at_ms: executed.finished_at_ms,
         of_failed_run: status != RunStatus::Succeeded,
     };
-    let mut append = executed.data.into_entries(&origin).map_err(unreadable)?;
+    let rules = opened.retention();
+    let mut append = executed.data.into_entries(&origin, &rules).map_err(unreadable)?;
     let data = append
         .iter()
         .map(|entry| WrittenData {
@@ -159,21 +172,25 @@ fn prepare(opened: &Opened, held: &Held, executed: Executed<'_>) -> Result<(Stag
         summary: summary_line(&summary),
         started_at_ms: opened.started_at_ms,
         finished_at_ms: executed.finished_at_ms,
-        waited_ms: u64::try_from(held.waited.as_millis()).unwrap_or(u64::MAX),
+        waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+        hold,
+        by: opened.request.by.clone(),
         data,
         log_bytes_dropped: executed.log.dropped,
         driver: executed.driver,
     };
     let text = serde_json::to_vec(&record).expect("a record of strings and numbers always serialises");
     // Record and log are facts about the run, whether it failed or not: they are never hidden as "of a failed run".
+    let kept = rules.of_runs();
     append.push(host_item(
         &origin,
+        kept,
         DataName::run_record(&opened.run_id),
         content::in_memory(text),
         "application/json",
     )?);
     if executed.log.content.size() > 0 {
-        append.push(host_item(&origin, DataName::run_log(&opened.run_id), executed.log.content, "text/plain")?);
+        append.push(host_item(&origin, kept, DataName::run_log(&opened.run_id), executed.log.content, "text/plain")?);
     }
     let changes = ChangeSet {
         commit_id: opened.commit_id.clone(),
@@ -186,6 +203,7 @@ fn prepare(opened: &Opened, held: &Held, executed: Executed<'_>) -> Result<(Stag
 
 fn host_item(
     origin: &Origin<'_>,
+    lifetime: Lifetime,
     name: DataName,
     content: SharedContent,
     content_type: &str,
@@ -196,13 +214,13 @@ fn host_item(
         size: content.size(),
         digest,
         content_type: content_type.to_owned(),
-        lifetime: RUN_RECORD_LIFETIME,
+        lifetime,
         tags: Vec::new(),
         created_at_ms: origin.created_at_ms,
         run_id: origin.run_id.clone(),
         of_failed_run: false,
     };
-    Ok(NewEntry { description, content, version_cap: None })
+    Ok(NewEntry { description, content, version_cap: None, version: None })
 }
 
 fn written(opened: &Opened, receipt: PushReceipt) -> Vec<StoredEntry> {

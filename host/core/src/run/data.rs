@@ -11,6 +11,7 @@ use crate::hold::HoldError;
 use crate::hydrate::{self, HydratePorts};
 use crate::identifiers::{DataName, ModelName, PartitionName, RunId, Version};
 use crate::ports::{EntryFilter, LocalStore, RunData, RunDataError, StoredEntry};
+use crate::repository::RetentionRules;
 
 use super::RunPorts;
 use super::open::Opened;
@@ -41,7 +42,8 @@ pub(super) struct StagedData<'a> {
 struct Staged {
     content: SharedContent,
     content_type: String,
-    lifetime: Lifetime,
+    /// As the method said.
+    lifetime: Option<Lifetime>,
     tags: Vec<Tag>,
 }
 
@@ -63,24 +65,29 @@ impl<'a> StagedData<'a> {
     }
 
     /// The staged items as new entries, sorted by name. What lives only as long as the run is left out.
-    pub(super) fn into_entries(self, origin: &Origin<'_>) -> Result<Vec<NewEntry>, std::io::Error> {
+    pub(super) fn into_entries(
+        self,
+        origin: &Origin<'_>,
+        rules: &RetentionRules<'_>,
+    ) -> Result<Vec<NewEntry>, std::io::Error> {
         let staged = self.staged.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         staged
             .into_iter()
-            .filter(|(_, item)| item.lifetime != Lifetime::Run)
-            .map(|(name, item)| {
+            .map(|(name, item)| (rules.of(&name, item.lifetime), name, item))
+            .filter(|((lifetime, _), ..)| *lifetime != Lifetime::Run)
+            .map(|((lifetime, version_cap), name, item)| {
                 let description = Description {
                     name,
                     size: item.content.size(),
                     digest: content::digest(&*item.content)?,
                     content_type: item.content_type,
-                    lifetime: item.lifetime,
+                    lifetime,
                     tags: item.tags,
                     created_at_ms: origin.created_at_ms,
                     run_id: origin.run_id.clone(),
                     of_failed_run: origin.of_failed_run,
                 };
-                Ok(NewEntry { description, content: item.content, version_cap: None })
+                Ok(NewEntry { description, content: item.content, version_cap, version: None })
             })
             .collect()
     }
@@ -140,7 +147,7 @@ impl RunData for StagedData<'_> {
         if others.saturating_add(content.size()) > RUN_DATA_BYTES_MAX {
             return exhausted(format!("a run writes at most {RUN_DATA_BYTES_MAX} bytes of data"));
         }
-        staged.insert(name, Staged { content, content_type, lifetime: lifetime.unwrap_or_default(), tags });
+        staged.insert(name, Staged { content, content_type, lifetime, tags });
         Ok(())
     }
 

@@ -25,8 +25,9 @@ use futures::future::{Either, select};
 
 pub use data::{RUN_DATA_BYTES_MAX, RUN_DATA_ITEMS_MAX};
 pub use log::LOG_BYTES_MAX;
-pub use record::{RunRecord, RunStatus, WrittenData};
+pub use record::{HoldTimes, RunRecord, RunStatus, WrittenData};
 
+use crate::audit::Actor;
 use crate::hold::{self, Held, HoldError, HoldPorts};
 use crate::hydrate;
 use crate::identifiers::{CommitId, MethodName, PartitionName};
@@ -37,7 +38,7 @@ use crate::ports::{
     Random, StoreError, StoredEntry,
 };
 use crate::renewal::RenewalLane;
-use crate::repository::{HydrationStrategy, Model};
+use crate::repository::{HydrationStrategy, Model, RepositoryRetention};
 use crate::schema::Violation;
 
 /// The world of a run.
@@ -100,6 +101,10 @@ pub struct RunRequest {
     pub lease_ttl: Duration,
     /// What to bring before the method starts.
     pub hydration: HydrationStrategy,
+    /// How long data is kept of which neither the model nor its type says anything.
+    pub retention: RepositoryRetention,
+    /// Who runs it.
+    pub by: Actor,
 }
 
 /// A run that came to its end and whose record is durable where the datastore promises it.

@@ -6,6 +6,7 @@ use super::{RunError, RunPorts, RunRequest};
 use crate::hold::Wanted;
 use crate::identifiers::{CommitId, PartitionName, RunId};
 use crate::metadata::Method;
+use crate::repository::RetentionRules;
 use crate::schema;
 
 /// A request whose method exists and whose arguments fit.
@@ -26,6 +27,17 @@ impl Opened {
             ttl: self.request.lease_ttl,
             wait: self.request.lock_timeout,
             defers_clearance: true,
+        }
+    }
+
+    /// How long what it writes is kept.
+    pub(super) fn retention(&self) -> RetentionRules<'_> {
+        let request = &self.request;
+        let method = request.model_type.methods.iter().find(|method| method.name == request.method);
+        RetentionRules {
+            model: &request.model.retention,
+            declared: method.map(|method| method.writes.as_slice()).unwrap_or_default(),
+            repository: &request.retention,
         }
     }
 
@@ -51,7 +63,9 @@ pub(super) fn open(ports: &RunPorts<'_>, request: RunRequest) -> Result<Opened, 
     let what = format!("arguments of {} {}", request.model.name, request.method);
     validate(&what, &method.arguments, &request.arguments)?;
     let started_at_ms = ports.clock.now_ms();
-    let run_id = new_run_id(ports, started_at_ms);
+    let mut random = [0; 6];
+    ports.random.fill(&mut random);
+    let run_id = RunId::new(started_at_ms, random);
     let commit_id = CommitId::parse(run_id.as_str()).expect("run ids and commit ids follow one rule");
     let partition = request.model.partition();
     Ok(Opened { request, run_id, commit_id, partition, started_at_ms })
@@ -69,12 +83,4 @@ fn find(request: &RunRequest) -> Result<&Method, RunError> {
 
 fn validate(what: &str, schema: &Value, value: &Value) -> Result<(), RunError> {
     schema::validate(schema, value).map_err(|violations| RunError::Arguments { what: what.to_owned(), violations })
-}
-
-/// Time in hexadecimal, then randomness: sorts by start, unique without a registry.
-fn new_run_id(ports: &RunPorts<'_>, now_ms: u64) -> RunId {
-    let mut random = [0; 6];
-    ports.random.fill(&mut random);
-    let tail: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    RunId::parse(&format!("{now_ms:012x}-{tail}")).expect("hexadecimal digits and a dash are a run id")
 }

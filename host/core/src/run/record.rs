@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Actor;
 use crate::digest::Digest;
 use crate::identifiers::{DataName, MethodName, ModelId, ModelName, ModelTypeName, RunId};
 use crate::repository::Driver;
@@ -45,6 +46,16 @@ pub struct WrittenData {
     pub digest: Digest,
 }
 
+/// When the model's partition was held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HoldTimes {
+    /// Since when, by the wall clock of the host, milliseconds since the Unix epoch.
+    pub acquired_at_ms: u64,
+    /// How long, until the record was written: the commit comes after it.
+    pub held_ms: u64,
+}
+
 /// One method run. JSON; unknown keys are ignored, because a newer Peat may have written it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,6 +80,12 @@ pub struct RunRecord {
     pub finished_at_ms: u64,
     /// How long was waited for the lease.
     pub waited_ms: u64,
+    /// The hold; none where the process that started this one holds the partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldTimes>,
+    /// Who ran it.
+    #[serde(default)]
+    pub by: Actor,
     /// What the method wrote.
     pub data: Vec<WrittenData>,
     /// Bytes of log that were produced but not kept.
