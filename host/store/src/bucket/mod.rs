@@ -22,7 +22,7 @@ mod write;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
@@ -60,6 +60,8 @@ struct Inner {
     uploads: Arc<Semaphore>,
     /// The store refuses deletions of many keys at once.
     deletes_singly: AtomicBool,
+    /// The store answered a write with the name of a version: what is deleted or replaced is kept.
+    keeps_versions: AtomicBool,
     no_progress: std::time::Duration,
 }
 
@@ -78,6 +80,7 @@ impl BucketObjects {
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             deletes_singly: AtomicBool::new(false),
+            keeps_versions: AtomicBool::new(false),
             no_progress: settings.no_progress,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -86,6 +89,12 @@ impl BucketObjects {
     /// How this store takes ETags in conditions, once a conditional write showed it, here or in an earlier process.
     pub fn etag_form(&self) -> Option<EtagForm> {
         self.inner.etags.form()
+    }
+
+    /// Whether a write showed that the bucket keeps versions: deleting frees no room there until the bucket's own rules
+    /// delete them.
+    pub fn keeps_versions(&self) -> bool {
+        self.inner.keeps_versions.load(Ordering::Relaxed)
     }
 }
 

@@ -2,6 +2,7 @@
 //! an unanswered one the caller finds out by reading.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use peat_core::content::SharedContent;
@@ -110,6 +111,10 @@ impl Inner {
             .body(upload.bytes.clone().into());
         let answer =
             self.exchange(Some(upload.bytes.clone()), |watch| request.customize().interceptor(watch).send()).await?;
+        // "null" names the one version that a bucket without versioning, or with suspended one, has of an object.
+        if answer.output.version_id().is_some_and(|version| version != "null") {
+            self.keeps_versions.store(true, Ordering::Relaxed);
+        }
         written(answer.output.e_tag())
     }
 

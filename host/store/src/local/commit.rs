@@ -1,6 +1,6 @@
 //! Commits of the `local` datastore: versions are assigned here, in one transaction with entries and content.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use peat_core::entry::{ChangeSet, Description, Entry, NewEntry, VersionReference};
 use peat_core::identifiers::{DataName, PartitionName, Version};
@@ -38,7 +38,7 @@ impl Inner {
                 self.insert(&statements, content, false)?;
                 let entry = Entry {
                     description: new.description.clone(),
-                    version: next_version(transaction, &changes.partition, &new.description.name)?,
+                    version: version_of(transaction, &changes.partition, new)?,
                     location: String::new(),
                 };
                 insert_entry(&statements, &changes.partition, &entry)?;
@@ -54,11 +54,12 @@ impl Inner {
 
     /// Checks what is to be committed and brings its content to where a transaction can take it over.
     pub(super) fn prepare_all(&self, changes: &ChangeSet) -> Result<Vec<Prepared>, Failure> {
-        let mut names = HashSet::new();
+        let mut names: HashMap<&DataName, Option<Version>> = HashMap::new();
         let mut prepared = Vec::with_capacity(changes.append.len());
         for new in &changes.append {
             let Description { name, size, digest, .. } = &new.description;
-            if !names.insert(name) {
+            let before = names.insert(name, new.version);
+            if before.is_some_and(|before| before.is_none() || new.version <= before) {
                 return Err(Failure::Inconsistent(format!("commit {} has {name} twice", changes.commit_id)));
             }
             if *size != new.content.size() {
@@ -89,13 +90,15 @@ pub(super) fn insert_entry(
         unreference(statements, &before)?;
     }
     let sql = "INSERT OR REPLACE INTO entries
-               (partition, name, version, digest, failed, description, location, size, missing)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NOT EXISTS (SELECT 1 FROM contents WHERE digest = ?4))";
+               (partition, name, version, digest, failed, description, location, size, expires_at_ms, missing)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NOT EXISTS (SELECT 1 FROM contents WHERE digest = ?4))";
     let description = serde_json::to_string(&entry.description)?;
     let size = to_column("a size of", *size)?;
-    let described = (digest.as_bytes(), of_failed_run, description, &entry.location, size);
-    let (digest, failed, description, location, size) = described;
-    statements.execute(sql, (key.0, key.1, key.2, digest, failed, description, location, size))?;
+    // A lifetime that ends after all columns end never ends.
+    let expires = entry.description.expires_at_ms().and_then(|expires_at_ms| i64::try_from(expires_at_ms).ok());
+    let described = (digest.as_bytes(), of_failed_run, description, &entry.location, size, expires);
+    let (digest, failed, description, location, size, expires) = described;
+    statements.execute(sql, (key.0, key.1, key.2, digest, failed, description, location, size, expires))?;
     Ok(())
 }
 
@@ -118,8 +121,19 @@ pub(super) fn remove_version(
     Ok(())
 }
 
-/// The version after the newest there ever was: a version that was deleted is not given again.
-fn next_version(transaction: &Transaction<'_>, partition: &PartitionName, name: &DataName) -> Result<Version, Failure> {
+/// The number that a version keeps, or the one after the newest there ever was: none is given twice.
+fn version_of(transaction: &Transaction<'_>, partition: &PartitionName, new: &NewEntry) -> Result<Version, Failure> {
+    let name = &new.description.name;
+    if let Some(version) = new.version {
+        let sql = "INSERT INTO newest (partition, name, version) VALUES (?1, ?2, ?3)
+                   ON CONFLICT (partition, name) DO UPDATE SET version = excluded.version
+                   WHERE excluded.version > newest.version RETURNING version";
+        let number = to_column("a version of", version.0)?;
+        let kept = transaction.query_row(sql, (partition.as_str(), name.as_str(), number), |_| Ok(())).optional()?;
+        return kept.map(|()| version).ok_or_else(|| {
+            Failure::Inconsistent(format!("{name} of {partition} has had version {version} or a newer one here"))
+        });
+    }
     let sql = "INSERT INTO newest (partition, name, version) VALUES (?1, ?2, 1)
                ON CONFLICT (partition, name) DO UPDATE SET version = version + 1 RETURNING version";
     let version: i64 = transaction.query_row(sql, (partition.as_str(), name.as_str()), |row| row.get(0))?;

@@ -4,18 +4,22 @@
 //! absent: knowledge of datastores and of models, clocks (times are given), and any background work.
 
 mod cache;
+mod check;
 mod collect;
+mod commands;
 mod commit;
 mod connection;
 mod content_files;
 mod contents;
 mod delta;
+mod expire;
 mod failure;
 mod listing;
 mod missing;
 mod pending;
 mod receipts;
 mod schema;
+mod sizes;
 mod spool;
 mod statements;
 mod values;
@@ -36,8 +40,12 @@ use peat_core::ports::{
 };
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use commands::COMMANDS_MAX;
+use commands::Usage;
 use content_files::ContentFiles;
+pub use expire::ExpiredVersion;
 use failure::{Failure, Place};
+pub use sizes::PartitionSize;
 
 use crate::durability;
 
@@ -79,6 +87,7 @@ struct Inner {
     connection: Mutex<Connection>,
     /// Keys of the cache that were used and not yet written down as such.
     used: Mutex<BTreeSet<String>>,
+    usage: Usage,
 }
 
 impl SqliteStore {
@@ -94,11 +103,16 @@ impl SqliteStore {
         let connection = connection::open(&place.database, &place)?;
         durability::sync_directory(&directory).map_err(of_directory)?;
         let connection = Mutex::new(connection);
-        let inner = Inner { place, settings, files, connection, used: Mutex::default() };
+        let inner = Inner { place, settings, files, connection, used: Mutex::default(), usage: Usage::default() };
         if let Err(error) = inner.sweep(inner.settings.leftover_age) {
             tracing::debug!(%error, "leftovers were not swept");
         }
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// How much each partition holds, by the index on this machine. Looks at every entry.
+    pub fn sizes(&self) -> Result<Vec<PartitionSize>, StoreError> {
+        self.inner.read(sizes::list)
     }
 
     /// Examines the whole database, which takes time with its size. Answers what is wrong with it; nothing when all is
@@ -173,7 +187,9 @@ impl Replica for SqliteStore {
     }
 
     fn cached(&self, key: &str) -> Result<Option<SharedContent>, StoreError> {
-        self.inner.cached(key)
+        let cached = self.inner.cached(key)?;
+        self.inner.usage.looked(cached.is_some());
+        Ok(cached)
     }
 
     fn cache(&self, key: &str, content: &SharedContent) -> Result<(), StoreError> {
@@ -207,7 +223,10 @@ impl LocalStore for SqliteStore {
     }
 
     fn apply_all(&self, deltas: &[PartitionDelta]) -> Result<(), StoreError> {
-        self.inner.apply_all(deltas)
+        self.inner.apply_all(deltas)?;
+        let contents = deltas.iter().flat_map(|delta| &delta.entries).filter_map(|pulled| pulled.content.as_ref());
+        contents.for_each(|content| self.inner.usage.came(content.size()));
+        Ok(())
     }
 
     fn entries(&self, filter: &EntryFilter) -> Result<Vec<StoredEntry>, StoreError> {
@@ -219,7 +238,9 @@ impl LocalStore for SqliteStore {
     }
 
     fn keep_all(&self, contents: &[(Digest, SharedContent)]) -> Result<(), StoreError> {
-        self.inner.keep_all(contents)
+        self.inner.keep_all(contents)?;
+        contents.iter().for_each(|(_, content)| self.inner.usage.came(content.size()));
+        Ok(())
     }
 
     fn missing(&self, filter: &MissingFilter) -> Result<Vec<StoredEntry>, StoreError> {

@@ -17,6 +17,10 @@ use super::values::{from_column, to_column};
 impl Inner {
     /// Staging a commit that is pending already changes nothing: a commit id always means the same changes.
     pub(super) fn stage(&self, changes: &ChangeSet, now_ms: u64) -> Result<(), StoreError> {
+        if changes.append.iter().any(|new| new.version.is_some()) {
+            let reason = format!("commit {} has version numbers: it is committed at once", changes.commit_id);
+            return Err(self.place.explain(Failure::Inconsistent(reason)));
+        }
         let prepared = self.prepare_all(changes).map_err(|failure| self.place.explain(failure))?;
         self.write(|transaction| {
             if let Some((_, partition)) = find(transaction, &changes.commit_id)? {
@@ -101,7 +105,7 @@ fn appended(connection: &Connection, store: &Arc<Inner>, sequence: i64) -> Resul
     while let Some(row) = rows.next()? {
         let description: Description = serde_json::from_str(&row.get::<_, String>(0)?)?;
         let content = store.deferred(description.digest, description.size);
-        appended.push(NewEntry { description, content, version_cap: row.get(1)? });
+        appended.push(NewEntry { description, content, version_cap: row.get(1)?, version: None });
     }
     Ok(appended)
 }

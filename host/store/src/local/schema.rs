@@ -9,7 +9,7 @@ use super::failure::{Failure, Place};
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"PEAT");
 
 /// One step per format, in order: step `n` makes format `n + 1` of format `n`. Steps are never changed once released.
-const STEPS: &[&str] = &[FORMAT_1, FORMAT_2];
+const STEPS: &[&str] = &[FORMAT_1, FORMAT_2, FORMAT_3, FORMAT_4];
 
 /// The first format.
 const FORMAT_1: &str = "
@@ -113,6 +113,25 @@ const FORMAT_2: &str = "
             THEN max(0, CAST(coalesce(json_extract(description, '$.size'), 0) AS INTEGER)) ELSE 0 END,
         missing = NOT EXISTS (SELECT 1 FROM contents WHERE contents.digest = entries.digest);
     CREATE INDEX entries_missing ON entries (partition, location, name, version, size) WHERE missing = 1;
+";
+
+/// Which lifetimes are over, without looking at every entry.
+const FORMAT_3: &str = "
+    ALTER TABLE entries ADD COLUMN expires_at_ms INTEGER;
+    UPDATE entries SET expires_at_ms =
+        CAST(json_extract(description, '$.created_at_ms') AS INTEGER)
+        + CAST(json_extract(description, '$.lifetime.\"duration-ms\"') AS INTEGER)
+        WHERE json_valid(description) AND json_type(description, '$.lifetime.\"duration-ms\"') = 'integer';
+    CREATE INDEX entries_expiring ON entries (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
+";
+
+/// What the last commands cost.
+const FORMAT_4: &str = "
+    CREATE TABLE commands (
+        sequence    INTEGER PRIMARY KEY,
+        began_at_ms INTEGER NOT NULL,
+        record      TEXT NOT NULL
+    ) STRICT;
 ";
 
 /// The newest format this build knows.

@@ -14,6 +14,9 @@ pub(super) const HEADER_BYTES: usize = 48;
 /// The first bytes of every object file; the last one is the format.
 const MAGIC: [u8; 8] = *b"PEATOBJ1";
 
+/// The ETag of a file that is damaged: no header that is whole has it.
+pub(super) const DAMAGED_ETAG: &str = "damaged";
+
 /// Where the parts of the header lie.
 const ETAG: std::ops::Range<usize> = 8..24;
 const LENGTH: std::ops::Range<usize> = 24..32;

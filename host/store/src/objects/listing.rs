@@ -11,7 +11,7 @@ use cap_std::fs::Dir;
 use peat_core::ports::{Listing, ObjectError, ObjectInfo};
 
 use super::blocking::{Directory, of_io};
-use super::file_format::{Inspected, inspect};
+use super::file_format::{DAMAGED_ETAG, Inspected, inspect};
 use super::key::{PRIVATE_DIRECTORY, SEGMENTS_MAX, check_segment, object_name, split_prefix};
 use crate::clock;
 
@@ -135,8 +135,8 @@ impl Page<'_> {
     }
 }
 
-/// The object in a file; none when it is gone meanwhile. A damaged one is listed, with an ETag that nothing matches: one
-/// damaged object must not hide the others.
+/// The object in a file; none when it is gone meanwhile. A damaged one is listed, with an ETag of its own and without a
+/// size: one damaged object must not hide the others.
 fn describe(directory: &Dir, name: &str, key: String) -> io::Result<Option<ObjectInfo>> {
     let file: File = match directory.open(name) {
         Ok(file) => file.into_std(),
@@ -150,7 +150,7 @@ fn describe(directory: &Dir, name: &str, key: String) -> io::Result<Option<Objec
     let modified_ms = clock::milliseconds(metadata.modified()?);
     Ok(Some(match inspect(&file)? {
         Inspected::Whole(header) => ObjectInfo { key, size: header.length, etag: header.etag(), modified_ms },
-        Inspected::Damaged(_) => ObjectInfo { key, size: metadata.len(), etag: "damaged".to_owned(), modified_ms },
+        Inspected::Damaged(_) => ObjectInfo { key, size: 0, etag: DAMAGED_ETAG.to_owned(), modified_ms },
     }))
 }
 

@@ -14,7 +14,7 @@ use peat_core::ports::{Condition, ObjectError};
 use rustix::fs::{FlockOperation, flock};
 
 use super::blocking::{Directory, Private, of_io};
-use super::file_format::{Header, Inspected, inspect};
+use super::file_format::{DAMAGED_ETAG, Header, Inspected, inspect};
 use super::key::ObjectPath;
 use crate::durability;
 use crate::file_content::FileContent;
@@ -90,6 +90,8 @@ impl Directory {
         match (condition, found) {
             (Condition::Absent, None) => Ok(()),
             (Condition::Matches(etag), Some(Inspected::Whole(header))) if header.etag() == *etag => Ok(()),
+            // Whoever knows that it is damaged may replace it, once: what they write is not.
+            (Condition::Matches(etag), Some(Inspected::Damaged(_))) if etag == DAMAGED_ETAG => Ok(()),
             _ => conflict(),
         }
     }
