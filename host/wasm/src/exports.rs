@@ -12,7 +12,11 @@ use crate::bindings::imports::interfaces::errors::Error;
 use crate::bindings::imports::types::Lease;
 use crate::bindings::locks::WithLocks;
 use crate::bindings::locks::exports::peat::datastore::locks;
+use crate::bindings::maintenance::WithMaintenance;
+use crate::bindings::maintenance::exports::peat::datastore::maintenance;
 use crate::bindings::model::{Model, types as model};
+use crate::bindings::namespaces::WithNamespaces;
+use crate::bindings::namespaces::exports::peat::datastore::namespaces;
 use crate::wire::Wire;
 
 /// A function that guests export.
@@ -82,6 +86,24 @@ exports! {
     Release "release" (String, Lease) => Answered<()>: WithLocks.peat_datastore_locks.func_release;
     Inspect "inspect" (String, Option<String>) => Answered<locks::StatusPage>: WithLocks.peat_datastore_locks.func_inspect;
     BreakLease "break-lease" (String, String, String) => Answered<()>: WithLocks.peat_datastore_locks.func_break_lease;
+    Measure "measure" (String, Option<String>) => Answered<maintenance::RoomPage>:
+        WithMaintenance.peat_datastore_maintenance.func_measure;
+    Collect "collect" (maintenance::CollectRequest,) => Answered<Vec<maintenance::Collected>>:
+        WithMaintenance.peat_datastore_maintenance.func_collect;
+    Check "check" (maintenance::CheckRequest,) => Answered<maintenance::CheckPage>:
+        WithMaintenance.peat_datastore_maintenance.func_check;
+    Repair "repair" (maintenance::RepairRequest,) => Answered<maintenance::Repaired>:
+        WithMaintenance.peat_datastore_maintenance.func_repair;
+    ListNamespaces "list" (Option<String>,) => Answered<namespaces::Page>:
+        WithNamespaces.peat_datastore_namespaces.func_list;
+    CreateNamespace "create" (String, Option<String>, Option<u64>) => Answered<namespaces::Namespace>:
+        WithNamespaces.peat_datastore_namespaces.func_create;
+    MigrateNamespace "migrate" (String, String, Option<String>) => Answered<namespaces::Step>:
+        WithNamespaces.peat_datastore_namespaces.func_migrate;
+    FoldNamespace "fold" (String, Option<String>) => Answered<namespaces::Step>:
+        WithNamespaces.peat_datastore_namespaces.func_fold;
+    DeleteNamespace "delete" (String, bool, Option<String>) => Answered<namespaces::Step>:
+        WithNamespaces.peat_datastore_namespaces.func_delete;
     Fetch "fetch" (String, Vec<hydration::Wanted>) => Answered<Vec<Result<wasmtime::component::Resource<Blob>, Error>>>:
         WithHydration.peat_datastore_hydration.func_fetch;
 }

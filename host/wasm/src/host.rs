@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use peat_core::digest::Digest;
 use peat_core::identifiers::{ExtensionName, GrantName};
 use peat_core::metadata::Metadata;
 use peat_core::ports::{Clock, ExtensionError, Random};
+use peat_core::statistics::CacheUse;
 use tokio::sync::OnceCell;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
@@ -77,6 +79,8 @@ struct Shared {
     engine: OnceLock<SharedEngine>,
     loaded: Mutex<HashMap<LoadKey, Arc<OnceCell<InstancePre<GuestState>>>>>,
     bundles: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<Option<Bundle>>>>>,
+    found: AtomicU64,
+    made: AtomicU64,
 }
 
 type LoadKey = (Digest, InspectedKind, GrantedCapabilities);
@@ -109,7 +113,19 @@ impl Host {
     /// Makes a host. Touches no file and makes no engine: a command that runs no guest pays nothing.
     pub fn new(options: HostOptions) -> Self {
         let (engine, loaded, bundles) = (OnceLock::new(), Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { options, engine, loaded, bundles }) }
+        let (found, made) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { options, engine, loaded, bundles, found, made }) }
+    }
+
+    /// How often what was to be run was found compiled, and how often it had to be made.
+    pub fn cache_use(&self) -> CacheUse {
+        let Shared { found, made, .. } = &*self.shared;
+        CacheUse { hits: found.load(Ordering::Relaxed), misses: made.load(Ordering::Relaxed) }
+    }
+
+    fn note(&self, was_made: bool) {
+        let count = if was_made { &self.shared.made } else { &self.shared.found };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Reads what a component is, without compiling it: well-formedness, metadata, imports against `granted`, required
@@ -182,7 +198,9 @@ impl Host {
         let engine = self.engine(source.name.as_str())?;
         let key = ArtifactKey { engine: engine.key(), wasm: source.digest };
         let origin = Origin::File(source.path.clone());
-        self.artifacts().bundle(engine.engine(), &key, origin, &source.metadata)
+        let (bundle, made) = self.artifacts().bundle(engine.engine(), &key, origin, &source.metadata)?;
+        self.note(made);
+        Ok(bundle)
     }
 
     fn artifacts(&self) -> Artifacts<'_> {
@@ -269,7 +287,8 @@ impl Host {
     ) -> Result<InstancePre<GuestState>, ExtensionError> {
         let engine = self.engine(&extension)?;
         let key = ArtifactKey { engine: engine.key(), wasm: digest };
-        let component = self.artifacts().component(&extension, engine.engine(), &key, origin)?;
+        let (component, made) = self.artifacts().component(&extension, engine.engine(), &key, origin)?;
+        self.note(made);
         self.link(&extension, engine, &component, kind, granted)
     }
 

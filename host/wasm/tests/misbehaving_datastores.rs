@@ -119,6 +119,7 @@ async fn the_largest_commit_of_a_run_reaches_the_datastore() {
         },
         content: content.clone(),
         version_cap: None,
+        version: None,
     });
     let changes = ChangeSet {
         commit_id: CommitId::parse("commit-00000001").unwrap(),

@@ -77,31 +77,31 @@ pub(crate) struct Artifacts<'a> {
 }
 
 impl Artifacts<'_> {
-    /// The component, from its artifact or compiled. Blocks: on the disk, on another process that compiles the same, and
-    /// for as long as compiling takes.
+    /// The component, from its artifact or compiled, and whether it had to be compiled. Blocks: on the disk, on another
+    /// process that compiles the same, and for as long as compiling takes.
     pub(crate) fn component(
         &self,
         extension: &str,
         engine: &Engine,
         key: &ArtifactKey<'_>,
         origin: Origin,
-    ) -> Result<Component, ExtensionError> {
+    ) -> Result<(Component, bool), ExtensionError> {
         match self.open(key) {
             Ok(shelf) => {
                 let (component, made) = shelf.component(extension, engine, key, origin)?;
                 if made {
                     self.make_room(&shelf, key);
                 }
-                Ok(component)
+                Ok((component, made))
             }
             Err(error) => {
                 warn!(cache = %self.cache_dir.display(), %error, "compiled extensions cannot be kept; compiling again");
-                native_code::compile(engine, &origin.read(extension, &key.wasm)?, extension)
+                native_code::compile(engine, &origin.read(extension, &key.wasm)?, extension).map(|made| (made, true))
             }
         }
     }
 
-    /// The bundle of a component, made where there is none; compiled only where there is no artifact either. Blocks as
+    /// The bundle of a component, and whether it had to be made; compiled only where there is no artifact either. Blocks as
     /// [`Artifacts::component`] does. Where nothing can be kept there is no bundle: it is a place on a disk.
     pub(crate) fn bundle(
         &self,
@@ -109,14 +109,14 @@ impl Artifacts<'_> {
         key: &ArtifactKey<'_>,
         origin: Origin,
         metadata: &Metadata,
-    ) -> Result<Bundle, ExtensionError> {
+    ) -> Result<(Bundle, bool), ExtensionError> {
         let shelf = self.open(key).map_err(BundleError::Place);
         let bundled = shelf.and_then(|shelf| {
             let (bundle, made) = shelf.bundle(engine, key, origin, metadata)?;
             if made {
                 self.make_room(&shelf, key);
             }
-            Ok(bundle)
+            Ok((bundle, made))
         });
         bundled.map_err(|error| match error {
             BundleError::Extension(error) => error,

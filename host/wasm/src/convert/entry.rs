@@ -101,6 +101,25 @@ pub(crate) fn new_entry_to_guest(entry: &NewEntry, content: Resource<Blob>) -> g
         run_id: description.run_id.to_string(),
         of_failed_run: description.of_failed_run,
         version_cap: entry.version_cap,
+        version: entry.version.map(|version| version.0),
+    }
+}
+
+/// A committed entry.
+pub(crate) fn entry_to_guest(entry: &Entry) -> guest::Entry {
+    let description = &entry.description;
+    guest::Entry {
+        name: description.name.to_string(),
+        version: entry.version.0,
+        size: description.size,
+        digest: description.digest.to_string(),
+        content_type: description.content_type.clone(),
+        lifetime: lifetime_to_guest(description.lifetime),
+        tags: tags_to_guest(description.tags.clone()),
+        created_at_ms: description.created_at_ms,
+        run_id: description.run_id.to_string(),
+        of_failed_run: description.of_failed_run,
+        location: entry.location.clone(),
     }
 }
 

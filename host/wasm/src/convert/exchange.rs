@@ -126,6 +126,10 @@ pub(crate) fn receipt_from_guest(receipt: guest::Receipt, request: &PushRequest)
         if (&found.name, found.size, &found.digest) != (&sent.name, sent.size, &sent.digest) {
             return Err(Invalid::field("entries", format!("{} was pushed and {} confirmed", sent.name, found.name)));
         }
+        if let Some(version) = pushed.version.filter(|version| *version != entry.version) {
+            let rule = format!("{} was pushed as version {version} and confirmed as {}", sent.name, entry.version);
+            return Err(Invalid::field("entries", rule));
+        }
     }
     let kept = receipt.lease.filter(|_| !request.release);
     Ok(PushReceipt {

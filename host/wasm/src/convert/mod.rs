@@ -4,7 +4,10 @@
 pub(crate) mod entry;
 pub(crate) mod errors;
 pub(crate) mod exchange;
+pub(crate) mod health;
 pub(crate) mod lease;
+pub(crate) mod maintenance;
+pub(crate) mod namespace;
 pub(crate) mod profile;
 pub(crate) mod text;
 

@@ -7,6 +7,8 @@ mod calls;
 mod content_check;
 mod features;
 mod lock_calls;
+mod maintenance_calls;
+mod namespace_calls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,11 +16,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use peat_core::content::SharedContent;
-use peat_core::identifiers::PartitionName;
+use peat_core::identifiers::{NamespaceName, PartitionName};
 use peat_core::lease::{Lease, LeasePage};
+use peat_core::namespace::{Namespace, NamespacePage, NamespaceStep};
 use peat_core::ports::{
-    AcquireRequest, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, ErrorKind, ExtensionError,
-    ObjectStore, PullPage, PullRequest, PushReceipt, PushRequest, StoreProfile,
+    AcquireRequest, CheckPage, CheckRequest, CollectRequest, Collected, ContentRequest, Datastore, DatastoreError,
+    DatastoreFeatures, ErrorKind, ExtensionError, ObjectStore, PullPage, PullRequest, PushReceipt, PushRequest,
+    RepairRequest, Repaired, RoomPage, StoreProfile,
 };
 
 use self::content_check::checked;
@@ -224,6 +228,88 @@ impl Datastore for ComponentDatastore {
             return Err(self.without("locks"));
         }
         self.call_break_lease(partition, nonce).await
+    }
+
+    async fn measure(&self, cursor: Option<&str>) -> Result<RoomPage, DatastoreError> {
+        if !self.features.maintenance {
+            return Err(self.without("maintenance"));
+        }
+        self.call_measure(cursor).await
+    }
+
+    async fn collect(&self, request: &CollectRequest) -> Result<Vec<Collected>, DatastoreError> {
+        if !self.features.maintenance {
+            return Err(self.without("maintenance"));
+        }
+        self.call_collect(request).await
+    }
+
+    async fn check(&self, request: &CheckRequest) -> Result<CheckPage, DatastoreError> {
+        if !self.features.maintenance {
+            return Err(self.without("check"));
+        }
+        self.call_check(request).await
+    }
+
+    async fn repair(&self, request: &RepairRequest) -> Result<Repaired, DatastoreError> {
+        if !self.features.maintenance {
+            return Err(self.without("repair"));
+        }
+        self.call_repair(request).await
+    }
+
+    async fn list_namespaces(&self, cursor: Option<&str>) -> Result<NamespacePage, DatastoreError> {
+        if !self.features.namespaces {
+            return Err(self.without("namespaces"));
+        }
+        self.call_list_namespaces(cursor).await
+    }
+
+    async fn create_namespace(
+        &self,
+        name: &NamespaceName,
+        parent: Option<&NamespaceName>,
+        expires_at_ms: Option<u64>,
+    ) -> Result<Namespace, DatastoreError> {
+        if !self.features.namespaces {
+            return Err(self.without("namespaces"));
+        }
+        self.call_create_namespace(name, parent, expires_at_ms).await
+    }
+
+    async fn migrate_namespace(
+        &self,
+        source: &NamespaceName,
+        target: &NamespaceName,
+        state: Option<String>,
+    ) -> Result<NamespaceStep, DatastoreError> {
+        if !self.features.namespaces {
+            return Err(self.without("namespaces"));
+        }
+        self.call_migrate_namespace(source, target, state).await
+    }
+
+    async fn fold_namespace(
+        &self,
+        name: &NamespaceName,
+        state: Option<String>,
+    ) -> Result<NamespaceStep, DatastoreError> {
+        if !self.features.namespaces {
+            return Err(self.without("namespaces"));
+        }
+        self.call_fold_namespace(name, state).await
+    }
+
+    async fn delete_namespace(
+        &self,
+        name: &NamespaceName,
+        in_use: bool,
+        state: Option<String>,
+    ) -> Result<NamespaceStep, DatastoreError> {
+        if !self.features.namespaces {
+            return Err(self.without("namespaces"));
+        }
+        self.call_delete_namespace(name, in_use, state).await
     }
 
     async fn pull(&self, request: &PullRequest) -> Result<PullPage, DatastoreError> {

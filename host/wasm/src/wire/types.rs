@@ -7,7 +7,9 @@ use crate::bindings::hydration::exports::peat::datastore::hydration;
 use crate::bindings::imports::interfaces::{data, errors, files, holders, log, objects, progress};
 use crate::bindings::imports::types as entries;
 use crate::bindings::locks::exports::peat::datastore::locks;
+use crate::bindings::maintenance::exports::peat::datastore::maintenance;
 use crate::bindings::model::types as model;
+use crate::bindings::namespaces::exports::peat::datastore::namespaces;
 
 choice! {
     errors::ErrorKind {
@@ -21,7 +23,11 @@ choice! {
     objects::Lookup { 0 => Found(found), 1 => NotModified }
     objects::Condition { 0 => Always, 1 => Absent, 2 => Matches(etag) }
     capabilities::Verdict { 0 => Passed, 1 => Failed, 2 => Skipped }
+    maintenance::Part { 0 => Root, 1 => Head, 2 => Segment, 3 => Content, 4 => Totals }
     sync::Depth { 0 => Partitions, 1 => Index, 2 => Content }
+    namespaces::State {
+        0 => Active, 1 => Filling(from), 2 => Moving(to), 3 => Moved(to), 4 => Folding, 5 => Deleting,
+    }
     sync::DeltaMode { 0 => Changed, 1 => Extend, 2 => Replace }
 }
 
@@ -50,6 +56,7 @@ record! {
     }
     entries::NewEntry {
         name, content, size, digest, content_type, lifetime, tags, created_at_ms, run_id, of_failed_run, version_cap,
+        version,
     }
     entries::VersionReference { name, version }
     entries::Lease { partition, epoch, nonce, ttl_ms, state }
@@ -66,6 +73,29 @@ record! {
     locks::Waiter { holder, since_ms }
     locks::Status { partition, epoch, nonce, holder, ttl_ms, acquired_at_ms, renewed_at_ms, stale, queue }
     locks::StatusPage { leases, cursor }
+    maintenance::Room { partition, entries, bytes, tombstones, tombstone_bytes, expires_at_ms }
+    maintenance::RoomPage { rooms, cursor, now_ms }
+    maintenance::CollectRequest {
+        namespace, partitions, ttl_ms, wait_ms, now_ms, grace_ms, dry_run, sweep_orphans, compact,
+    }
+    maintenance::Collected {
+        partition, expired, expired_bytes, objects_deleted, bytes_deleted, bytes_waiting, version, left, more,
+    }
+    maintenance::DamagedVersion { name, version, size, digest }
+    maintenance::Damage { partition, part, key, what, versions, versions_total }
+    maintenance::CheckRequest { namespace, partitions, expected, read_data, cursor }
+    maintenance::CheckPage {
+        damage, damage_total, partitions, entries, bytes_read, orphans, orphan_bytes, cursor, partitions_total,
+    }
+    maintenance::Supplied { name, version, content }
+    maintenance::KnownEntry { entry, content }
+    maintenance::RepairRequest { namespace, partition, ttl_ms, wait_ms, contents, index, dry_run }
+    maintenance::Repaired { restored, lost, records_lost, may_lose_commits, notes }
+    namespaces::Namespace { name, state, created_at_ms, parent, expires_at_ms, expired }
+    namespaces::Page { namespaces, cursor }
+    namespaces::Amount { partitions, items, bytes }
+    namespaces::FoldConflict { partition, name, version, folded_as }
+    namespaces::Step { state, done, message, waiting, completed, total, conflicts }
     hydration::Wanted { partition, name, version, size, digest, location }
 }
 

@@ -72,13 +72,13 @@ impl Place {
     pub(super) fn load(&self, origin: Origin) -> Result<Component, ExtensionError> {
         let (cache, key) = (self.cache(), self.key());
         let artifacts = Artifacts { cache_dir: &cache, key_file: &key, bytes_max: self.bytes_max };
-        artifacts.component("@test/guest", self.engine.engine(), &self.key_of(), origin)
+        artifacts.component("@test/guest", self.engine.engine(), &self.key_of(), origin).map(|(component, _)| component)
     }
 
     pub(super) fn bundle(&self, origin: Origin) -> Result<Bundle, ExtensionError> {
         let (cache, key) = (self.cache(), self.key());
         let artifacts = Artifacts { cache_dir: &cache, key_file: &key, bytes_max: self.bytes_max };
-        artifacts.bundle(self.engine.engine(), &self.key_of(), origin, &self.metadata())
+        artifacts.bundle(self.engine.engine(), &self.key_of(), origin, &self.metadata()).map(|(bundle, _)| bundle)
     }
 
     /// Whether an artifact is there that is trusted.
