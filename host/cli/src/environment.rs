@@ -29,6 +29,8 @@ pub(crate) struct Environment {
     pub(crate) hydrates_in_background: bool,
     /// PEAT_HELD: what the process that started this one holds.
     pub(crate) held: Option<String>,
+    /// PEAT_USER: who is named in the audit.
+    pub(crate) user: Option<String>,
     /// PEAT_CACHE_SIZE: most bytes of compiled extensions.
     pub(crate) cache_bytes_max: Option<u64>,
     /// PEAT_RUNNER: the executable that runs guests outside of this process.
@@ -67,6 +69,7 @@ impl Environment {
                 .map_err(|error| wrong("PEAT_LOCK_TIMEOUT", &error))?,
             hydrates_in_background: switch("PEAT_BACKGROUND")?,
             held: text(HELD)?,
+            user: text("PEAT_USER")?,
             cache_bytes_max: text("PEAT_CACHE_SIZE")?
                 .map(|value| parse_size(&value))
                 .transpose()

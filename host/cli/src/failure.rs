@@ -5,6 +5,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use peat_core::collection::CollectionError;
+use peat_core::health::HealthError;
 use peat_core::hold::HoldError;
 use peat_core::identifiers::InvalidName;
 use peat_core::ports::{
@@ -93,6 +95,16 @@ impl From<SyncError> for Failure {
     }
 }
 
+impl From<HealthError> for Failure {
+    fn from(error: HealthError) -> Self {
+        match error {
+            HealthError::Datastore(error) => Self::Datastore(error),
+            HealthError::Store(error) => Self::Store(error),
+            HealthError::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         Self::Run(Box::new(error))
@@ -166,6 +178,15 @@ pub(crate) fn of_sync(error: &SyncError) -> ExitCode {
         }
         SyncError::TimedOut { .. } => ExitCode::DatastoreUnavailable,
         SyncError::Interrupted { .. } => ExitCode::Interrupted,
+    }
+}
+
+/// The exit code of a collection that did not come to its end.
+pub(crate) fn of_collection(error: &CollectionError) -> ExitCode {
+    match error {
+        CollectionError::Datastore { source, .. } => of_datastore(source),
+        CollectionError::Store(error) => of_store(error),
+        CollectionError::Interrupted { .. } => ExitCode::Interrupted,
     }
 }
 

@@ -24,7 +24,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use arguments::Cli;
-use composition::Context;
+use composition::{Context, Recorder};
 use environment::Environment;
 use exit_code::ExitCode;
 use failure::Failure;
@@ -45,18 +45,22 @@ fn run(cli: Cli, words: &[OsString]) -> ExitCode {
         panic::tell_as_json();
     }
     let screen = Screen::new(&cli.global, environment::no_colour());
-    match answer(cli, screen, words) {
+    let recorder = Recorder::begin();
+    let code = match answer(cli, screen, words, &recorder) {
         Ok(answer) => screen.answer(&answer),
         Err(failure) => screen.failure(&failure),
-    }
+    };
+    recorder.finish(code);
+    code
 }
 
-fn answer(cli: Cli, screen: Screen, words: &[OsString]) -> Result<Answer, Failure> {
+fn answer(cli: Cli, screen: Screen, words: &[OsString], recorder: &Recorder) -> Result<Answer, Failure> {
     tracing_output::start(cli.global.verbose, environment::log_filter())?;
     let chosen = cli.global.repo;
     commands::dispatch(cli.command, || {
         let environment = Environment::read()?;
-        Ok(Context { screen, environment, chosen, command: composition::command_line(words) })
+        let (command, recorder) = (composition::command_line(words), recorder.clone());
+        Ok(Context { screen, environment, chosen, command, recorder })
     })
 }
 

@@ -1,27 +1,36 @@
 //! The command line as types: one file a noun. Nothing is done here.
 
+mod audit;
 mod cache;
 mod data;
 mod datastore;
 mod extension;
 mod lock;
 mod model;
+mod namespace;
 mod repo;
 mod run;
+mod run_scope;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use audit::{AuditCommand, AuditList, Stats};
 pub(crate) use cache::CacheCommand;
-pub(crate) use data::DataCommand;
-pub(crate) use datastore::{DatastoreCommand, DatastoreHydrate, DatastoreSetup, DatastoreSync, Hydration};
+pub(crate) use data::{DataCommand, DataGc, DataPrune};
+pub(crate) use datastore::{
+    DatastoreCheck, DatastoreCommand, DatastoreCompact, DatastoreExport, DatastoreHydrate, DatastoreImport,
+    DatastoreRepair, DatastoreSetup, DatastoreStatus, DatastoreSync, Hydration,
+};
 pub(crate) use extension::{ExtensionAdd, ExtensionCommand, GrantArgument};
-pub(crate) use lock::{LockCommand, LockRelease, LockRun};
+pub(crate) use lock::{LockCommand, LockHistory, LockRelease, LockRun, LockStatus};
 pub(crate) use model::{MethodCommand, MethodRun, ModelCommand, ModelCreate, TypeCommand};
+pub(crate) use namespace::{NamespaceCommand, NamespaceDelete, NamespaceMigrate};
 pub(crate) use repo::RepoCommand;
 pub(crate) use run::RunCommand;
+pub(crate) use run_scope::{RunScopeClose, RunScopeCommand};
 
 /// Shown below the help of `peat` itself.
 const AFTER_HELP: &str = "\
@@ -37,10 +46,11 @@ Environment:
   PEAT_CACHE_DIR     compiled extensions [$XDG_CACHE_HOME/peat or ~/.cache/peat]
   PEAT_CACHE_SIZE    most room that compiled extensions take (500MB, 4GiB) [2GiB]
   PEAT_DATASTORE     `local`, or a JSON object as the datastore block of peat.yaml; overrides it
-  PEAT_NAMESPACE     overrides the namespace of peat.yaml
+  PEAT_NAMESPACE     overrides the namespace of peat.yaml; a run scope is used by it
   PEAT_LOCK_TIMEOUT  how long to wait for a lease, as --lock-timeout (90s, 10m)
   PEAT_BACKGROUND    off: a lazy repository brings nothing in the background
   PEAT_RUNNER        executable for the drivers process and container [peat-runner beside peat]
+  PEAT_USER          who is named in the audit [the user's name]
   PEAT_LOG           filter of the trace on stderr, such as `peat_core=debug`
   NO_COLOR           any value: no colour, as --color never
 
@@ -106,6 +116,9 @@ pub(crate) enum Command {
     /// Look at method runs
     #[command(subcommand)]
     Run(RunCommand),
+    /// Write into a short-lived namespace, and commit it as a whole or not at all
+    #[command(subcommand)]
+    RunScope(RunScopeCommand),
     /// Choose, examine and synchronise the datastore
     #[command(subcommand)]
     Datastore(DatastoreCommand),
@@ -115,9 +128,19 @@ pub(crate) enum Command {
     /// Look after the compiled extensions of this user
     #[command(subcommand)]
     Cache(CacheCommand),
-    /// Look at this machine: what isolates extensions here, and what is broken
-    #[command(after_help = "Example:\n  peat doctor")]
-    Doctor,
+    /// See who changed what
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Show what recent commands on this machine cost: requests, bytes, waits, holds
+    #[command(after_help = "Example:\n  peat stats\n  peat stats --last 100 --since 1h")]
+    Stats(Stats),
+    /// Look at this machine and the repository: what is missing, what is broken, and what helps
+    #[command(after_help = "Example:\n  peat doctor\n  peat doctor --online")]
+    Doctor {
+        /// Ask the datastore too: whether it can be reached, read, written and deleted from, and its clock
+        #[arg(long)]
+        online: bool,
+    },
     /// Print completions for a shell
     #[command(after_help = "Example:\n  peat completions bash > ~/.local/share/bash-completion/completions/peat")]
     Completions {

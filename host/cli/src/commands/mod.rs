@@ -1,14 +1,19 @@
 //! One file a command: from arguments to an [`Answer`]. Nothing is printed here.
 
+mod audit;
 mod cache;
+mod collection;
 mod completions;
 mod data;
 mod datastore;
 mod doctor;
 mod extension;
 mod model;
+mod recorded;
 mod repo;
 mod run;
+mod run_scope;
+mod stats;
 mod version;
 
 use crate::arguments::Command;
@@ -26,10 +31,13 @@ pub(crate) fn dispatch(
         Command::Model(command) => model::dispatch(&context()?, command),
         Command::Data(command) => data::dispatch(&context()?, command),
         Command::Run(command) => run::dispatch(&context()?, command),
+        Command::RunScope(command) => run_scope::dispatch(&context()?, command),
         Command::Datastore(command) => datastore::dispatch(&context()?, command),
         Command::Extension(command) => extension::dispatch(&context()?, command),
         Command::Cache(command) => cache::dispatch(&context()?, &command),
-        Command::Doctor => doctor::doctor(&context()?),
+        Command::Audit(command) => audit::dispatch(&context()?, command),
+        Command::Stats(arguments) => stats::stats(&context()?, &arguments),
+        Command::Doctor { online } => doctor::doctor(&context()?, online),
         Command::Completions { shell } => Ok(completions::print(shell)),
         Command::Version => Ok(version::show()),
     }

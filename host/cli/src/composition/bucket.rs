@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::Installed;
 use super::components::OpenDatastore;
+use super::traffic::{Traffic, counted};
 use crate::failure::Failure;
 
 /// The setting that names the bucket.
@@ -62,9 +63,10 @@ pub(super) async fn open_beside(
     installed: Installed,
     settings: Value,
     store: Arc<SqliteStore>,
+    traffic: Arc<Traffic>,
 ) -> Arc<dyn Datastore> {
     match open_bucket(&installed.metadata, &settings, &store).await {
-        Ok(Some(bucket)) => opened.through(Arc::new(bucket)),
+        Ok(Some(bucket)) => opened.through(counted(Arc::new(bucket), &traffic)),
         Ok(None) => opened.port(),
         Err(failure) => {
             tracing::warn!(%failure, "renewals share the client of the command");

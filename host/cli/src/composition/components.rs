@@ -10,6 +10,7 @@ use peat_core::identifiers::GrantName;
 use peat_core::metadata::Metadata;
 use peat_core::ports::{Datastore, ExtensionError, MethodExecutor, Movement, ObjectStore, Observer, Spool};
 use peat_core::repository::ExtensionGrants;
+use peat_core::statistics::CacheUse;
 use peat_store::{ProcessIdentity, SqliteStore, SystemClock, SystemRandom};
 pub(crate) use peat_wasm::ArtifactCache;
 use peat_wasm::{
@@ -77,6 +78,12 @@ impl Components {
             random: Arc::new(SystemRandom),
         };
         Self { cache: ArtifactCache::new(&options), host: Host::new(options) }
+    }
+
+    /// Tells how often what was to be run was found compiled.
+    pub(crate) fn cache_use(&self) -> impl Fn() -> CacheUse + Send + 'static {
+        let host = self.host.clone();
+        move || host.cache_use()
     }
 
     /// What is compiled already.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use peat_core::identifiers::ExtensionName;
+use peat_core::identifiers::{ExtensionName, NamespaceName};
 use peat_core::repository::{DatastoreConfig, ExtensionGrants, HydrationStrategy, RepositoryConfig, SharedDatastore};
 use serde::Serialize;
 
@@ -45,6 +45,14 @@ pub(crate) fn with_hydration(path: &str, text: &str, strategy: HydrationStrategy
     wanted.hydration_strategy = strategy;
     let block = block("hydrationStrategy", &strategy)?;
     checked(path, replace_block(text, "hydrationStrategy", &block), &block, &wanted)
+}
+
+/// The text with `namespace` replaced.
+pub(crate) fn with_namespace(path: &str, text: &str, namespace: &NamespaceName) -> Result<String, Failure> {
+    let mut wanted = RepositoryConfig::parse(path, text)?;
+    wanted.namespace = namespace.clone();
+    let block = format!("namespace: \"{namespace}\"\n");
+    checked(path, replace_block(text, "namespace", &block), &block, &wanted)
 }
 
 fn block<T: Serialize>(key: &str, value: &T) -> Result<String, Failure> {

@@ -70,6 +70,14 @@ impl DatastoreChoice {
         Self::Shared { key, configured, settings, directory }
     }
 
+    /// `local`, or the name of the extension.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Local { .. } => "local",
+            Self::Shared { configured, .. } => configured.extension.as_str(),
+        }
+    }
+
     /// Names the local store: one for each datastore, so that nothing of one is ever taken for another's.
     pub(crate) fn key(&self) -> &str {
         match self {

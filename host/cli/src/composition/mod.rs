@@ -1,6 +1,7 @@
 //! Putting Peat together for one command: environment, repository, extensions, stores. Everything is lazy: a command that
 //! needs no component, no store or no runtime makes none.
 
+mod audit;
 mod bucket;
 mod catalogue;
 mod change_lock;
@@ -16,9 +17,11 @@ mod hydration;
 mod installation;
 mod models;
 mod nearest;
+mod recorder;
 mod repository;
 mod session;
 mod signals;
+mod traffic;
 
 use std::path::PathBuf;
 
@@ -35,6 +38,7 @@ pub(crate) use hydration::{
 pub(crate) use installation::{Extensions, Installed};
 pub(crate) use models::{MODELS_DIRECTORY, ModelFile, Models};
 pub(crate) use nearest::nearest;
+pub(crate) use recorder::Recorder;
 pub(crate) use repository::{CONFIG_FILE, Repository, STATE_DIRECTORY};
 pub(crate) use session::{Session, new_id, run_async, run_interruptible};
 
@@ -54,9 +58,22 @@ pub(crate) struct Context {
     pub(crate) chosen: Option<PathBuf>,
     /// What runs, for people who wait for it: no values, which may be secret.
     pub(crate) command: String,
+    /// What the command costs.
+    pub(crate) recorder: Recorder,
 }
 
 impl Context {
+    /// The same without progress and hints.
+    pub(crate) fn quiet(&self) -> Self {
+        Self {
+            screen: self.screen.quiet(),
+            environment: self.environment.clone(),
+            chosen: self.chosen.clone(),
+            command: self.command.clone(),
+            recorder: self.recorder.clone(),
+        }
+    }
+
     /// Finds and reads the repository.
     pub(crate) fn repository(&self) -> Result<Repository, Failure> {
         Repository::open(self.chosen.as_deref(), &self.environment)

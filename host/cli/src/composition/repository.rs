@@ -156,6 +156,14 @@ impl Repository {
         Ok(())
     }
 
+    /// Writes the namespace into `peat.yaml`.
+    pub(crate) fn write_namespace(&mut self, namespace: &NamespaceName) -> Result<(), Failure> {
+        let text = super::config_text::with_namespace(CONFIG_FILE, &self.config_text, namespace)?;
+        self.write_config(text)?;
+        self.config.namespace = namespace.clone();
+        Ok(())
+    }
+
     /// Writes the hydration strategy into `peat.yaml`.
     pub(crate) fn write_hydration(&mut self, strategy: HydrationStrategy) -> Result<(), Failure> {
         if self.config.hydration_strategy == strategy {

@@ -4,15 +4,19 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
 use futures::future::{FutureExt as _, ready};
+use peat_core::audit::{Actor, AuditPorts};
+use peat_core::collection::CollectPorts;
 use peat_core::content::SharedContent;
+use peat_core::copying::Side;
 use peat_core::hold::{HoldPorts, unless_interrupted};
 use peat_core::hydrate::{self, HydratePorts};
 use peat_core::identifiers::PartitionName;
 use peat_core::interrupt::Interrupt;
 use peat_core::ports::{
-    Clock, Datastore, LocalLockError, LocalQueue, LocalStore as _, MethodExecutor, ObjectStore, Observer as _,
-    Random as _, Replica as _, StoreProfile, StoredEntry, StoredState,
+    Clock, Datastore, LocalLockError, LocalQueue, LocalStore as _, MethodExecutor, Observer as _, Random as _,
+    Replica as _, StoreProfile, StoredEntry, StoredState,
 };
+use peat_core::prune::PrunePorts;
 use peat_core::renewal::RenewalLane;
 use peat_core::repository::{Driver, ResolvedDriver};
 use peat_core::run::RunPorts;
@@ -22,11 +26,13 @@ use peat_store::{
     BucketObjects, FileLocks, ProcessIdentity, RenewalThread, SqliteStore, StoreSettings, SystemClock, SystemRandom,
 };
 
+use super::audit::Audit;
 use super::bucket::{self, open_beside, open_bucket};
 use super::components::{Components, DatastoreParts};
 use super::datastore::{DatastoreChoice, open_directory, resolve_settings};
 use super::hydration::{Busy, begin_in_background};
-use super::{Catalogue, Context, Extensions, Home, Installed, Provider, Repository, lacking, signals};
+use super::traffic::counted;
+use super::{Catalogue, Context, Extensions, Home, Installed, Provider, Recorder, Repository, lacking, signals};
 use crate::environment::HELD;
 use crate::failure::Failure;
 use crate::isolation::Isolation;
@@ -65,6 +71,8 @@ pub(crate) struct Session {
     random: SystemRandom,
     shared: OnceLock<Shared>,
     busy: Option<Busy>,
+    recorder: Recorder,
+    audit: Audit,
 }
 
 /// The shared datastore, once it is open.
@@ -100,14 +108,19 @@ impl Session {
         let locks = locks.ok_or_else(|| {
             Failure::InvalidInput(format!("environment variable {HELD}: only peat itself sets it; unset it"))
         })?;
+        let components = Components::new(&home);
+        context.recorder.opened(&store, &context.command, choice.name(), components.cache_use());
+        let audit = Audit::new(context, &identity);
         Ok(Self {
-            components: Components::new(&home),
+            components,
+            audit,
+            recorder: context.recorder.clone(),
             isolation: context.isolation()?,
             home,
             repository,
             choice,
             store,
-            observer: Arc::new(ProgressDisplay::start(context.screen)),
+            observer: Arc::new(ProgressDisplay::start(context.screen, context.recorder.holds())),
             locks,
             identity,
             clock: Arc::new(SystemClock),
@@ -146,14 +159,17 @@ impl Session {
     pub(crate) async fn datastore(&self) -> Result<Option<&dyn Datastore>, Failure> {
         let DatastoreChoice::Shared { configured, settings, directory, .. } = &self.choice else { return Ok(None) };
         if self.shared.get().is_none() {
+            self.recorder.used();
+            let traffic = self.recorder.traffic();
             let installed = Extensions::open(&self.repository, &self.home).get(&configured.extension)?;
             resolve_settings(&installed.metadata, settings)?;
             let bucket = open_bucket(&installed.metadata, settings, &self.store).await?;
             let driver = ResolvedDriver::of_datastore(configured, &self.repository.config);
             let parts = DatastoreParts {
                 settings: settings.clone(),
-                directory: open_directory(&installed.metadata, directory.as_ref(), &self.store)?,
-                bucket: bucket.clone().map(|bucket| Arc::new(bucket) as Arc<dyn ObjectStore>),
+                directory: open_directory(&installed.metadata, directory.as_ref(), &self.store)?
+                    .map(|objects| counted(objects, traffic)),
+                bucket: bucket.clone().map(|bucket| counted(Arc::new(bucket), traffic)),
                 store: Arc::clone(&self.store),
                 identity: Arc::clone(&self.identity),
                 observer: self.observer.clone(),
@@ -164,8 +180,8 @@ impl Session {
             let beside = match bucket {
                 None => ready(Arc::clone(&datastore)).left_future(),
                 Some(_) => {
-                    let (settings, store) = (settings.clone(), Arc::clone(&self.store));
-                    open_beside(opened, installed, settings, store).right_future()
+                    let (settings, store, traffic) = (settings.clone(), Arc::clone(&self.store), Arc::clone(traffic));
+                    open_beside(opened, installed, settings, store, traffic).right_future()
                 }
             };
             let lane = RenewalThread::opening(beside, self.clock.clone());
@@ -190,6 +206,11 @@ impl Session {
     /// The same, until a signal asks to stop.
     pub(crate) async fn shared_unless_interrupted(&self, interrupt: &Interrupt) -> Result<&dyn Datastore, Failure> {
         Box::pin(unless_interrupted(interrupt, self.shared())).await.unwrap_or(Err(Failure::Interrupted))
+    }
+
+    /// The shared datastore where there is one, until a signal asks to stop.
+    pub(crate) async fn shared_or_local(&self, interrupt: &Interrupt) -> Result<Option<&dyn Datastore>, Failure> {
+        Box::pin(unless_interrupted(interrupt, self.datastore())).await.unwrap_or(Err(Failure::Interrupted))
     }
 
     /// What an examination of the datastore found, with what only the host saw of it.
@@ -256,6 +277,7 @@ impl Session {
         datastore: Option<&'a dyn Datastore>,
         executor: &'a dyn MethodExecutor,
     ) -> RunPorts<'a> {
+        self.recorder.used();
         RunPorts {
             store: &*self.store,
             datastore,
@@ -268,6 +290,25 @@ impl Session {
         }
     }
 
+    /// Who runs this command.
+    pub(crate) fn actor(&self) -> &Actor {
+        self.audit.actor()
+    }
+
+    /// Keeps that this command changed something: what it did, where, and what it held meanwhile. What cannot be sent now is
+    /// sent by the next sync; nothing fails because of it.
+    pub(crate) async fn audit(&self, summary: &str, partitions: &[PartitionName]) {
+        self.recorder.used();
+        // Whoever could open the datastore before has it open.
+        let datastore = self.shared.get().map(|shared| &*shared.datastore);
+        if datastore.is_none() && self.repository.shared_datastore().is_some() {
+            return;
+        }
+        let ports = AuditPorts { store: &*self.store, datastore, clock: &*self.clock, random: &self.random };
+        let lifetime = self.repository.config.retention.of_audit();
+        self.audit.append(&ports, &self.recorder.holds(), (summary, partitions), lifetime).await;
+    }
+
     /// The world of a sync.
     pub(crate) fn sync_ports<'a>(&'a self, datastore: &'a dyn Datastore) -> SyncPorts<'a> {
         SyncPorts {
@@ -278,6 +319,40 @@ impl Session {
             clock: &*self.clock,
             observer: &*self.observer,
         }
+    }
+
+    /// The world of a collection.
+    pub(crate) fn collect_ports<'a>(&'a self, datastore: &'a dyn Datastore) -> CollectPorts<'a> {
+        CollectPorts { store: &*self.store, datastore, clock: &*self.clock, observer: &*self.observer }
+    }
+
+    /// The world of pruning.
+    pub(crate) fn prune_ports<'a>(&'a self, datastore: Option<&'a dyn Datastore>) -> PrunePorts<'a> {
+        let hold = HoldPorts {
+            datastore,
+            lane: self.lane(),
+            locks: &self.locks,
+            clock: &*self.clock,
+            observer: &*self.observer,
+        };
+        PrunePorts { store: &*self.store, datastore, hold, random: &self.random }
+    }
+
+    /// One side of a copy.
+    pub(crate) fn side<'a>(&'a self, datastore: Option<&'a dyn Datastore>) -> Side<'a> {
+        let hold = HoldPorts {
+            datastore,
+            lane: self.lane(),
+            locks: &self.locks,
+            clock: &*self.clock,
+            observer: &*self.observer,
+        };
+        Side { store: &*self.store, datastore, hold }
+    }
+
+    /// The store under the datastore was seen to keep what is deleted or replaced as old versions.
+    pub(crate) fn keeps_versions(&self) -> bool {
+        self.shared.get().and_then(|shared| shared.bucket.as_ref()).is_some_and(BucketObjects::keeps_versions)
     }
 
     /// Brings the index of a partition that this machine has never read, or knows to have news. Where there is an older

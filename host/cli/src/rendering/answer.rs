@@ -21,12 +21,20 @@ pub(crate) struct Answer {
     pub(crate) exit_code: ExitCode,
     /// What went wrong, for people, on stderr; `json` says it in its own words.
     pub(crate) complaint: Option<String>,
+    /// All there is to say was printed already.
+    pub(crate) is_printed: bool,
 }
 
 impl Answer {
     /// An answer of a command that did what it was asked.
     pub(crate) fn new(json: Value, page: Page) -> Self {
-        Self { json, page, content: None, verbatim: false, exit_code: ExitCode::Ok, complaint: None }
+        let (content, complaint) = (None, None);
+        Self { json, page, content, verbatim: false, exit_code: ExitCode::Ok, complaint, is_printed: false }
+    }
+
+    /// The end of a command that printed what there was to say while it ran.
+    pub(crate) fn printed() -> Self {
+        Self { is_printed: true, ..Self::new(Value::Null, Page::default()) }
     }
 
     /// The same, but it did not go well.

@@ -17,7 +17,7 @@ mod time;
 pub(crate) use answer::Answer;
 pub(crate) use duration::short_duration;
 pub(crate) use page::{Page, Tone};
-pub(crate) use progress::ProgressDisplay;
+pub(crate) use progress::{Holds, ProgressDisplay};
 pub(crate) use screen::Screen;
 pub(crate) use size::short_size;
 pub(crate) use table::{Cell, Table};

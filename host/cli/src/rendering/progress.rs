@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use peat_core::hold::HoldRecord;
 use peat_core::ports::{Observer, Progress, ProgressUnit};
 
 use super::plain_text::one_line;
@@ -15,14 +16,21 @@ use super::{Screen, short_size};
 /// A command that ends sooner shows no progress.
 const QUIET_TICKS: u32 = 10;
 
+/// Holds that are remembered of one command: a sync may have one for every model, and nobody reads more.
+const HOLDS_MAX: usize = 200;
+
 /// Time between two drawings: ten a second look smooth and cost nothing.
 const TICK: Duration = Duration::from_millis(100);
+
+/// What a command has held so far.
+pub(crate) type Holds = Arc<Mutex<Vec<HoldRecord>>>;
 
 /// Shows progress until it is dropped.
 #[derive(Debug)]
 pub(crate) struct ProgressDisplay {
     screen: Screen,
     shared: Arc<Shared>,
+    holds: Holds,
     drawer: Option<thread::JoinHandle<()>>,
 }
 
@@ -34,14 +42,14 @@ struct Shared {
 }
 
 impl ProgressDisplay {
-    /// Starts; draws nothing where stderr is not a terminal.
-    pub(crate) fn start(screen: Screen) -> Self {
+    /// Starts; draws nothing where stderr is not a terminal. What was held is added to `holds`.
+    pub(crate) fn start(screen: Screen, holds: Holds) -> Self {
         let shared = Arc::new(Shared::default());
         let drawer = screen.shows_progress().then(|| {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name("progress".to_owned()).spawn(move || draw(screen, &shared)).ok()
         });
-        Self { screen, shared, drawer: drawer.flatten() }
+        Self { screen, shared, holds, drawer: drawer.flatten() }
     }
 }
 
@@ -56,6 +64,13 @@ impl Observer for ProgressDisplay {
             // A line in the middle of a drawing would tear it: the drawer prints it above.
             Some(_) => self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned()),
             None => self.screen.warn(message),
+        }
+    }
+
+    fn held(&self, record: &HoldRecord) {
+        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        if holds.len() < HOLDS_MAX {
+            holds.push(record.clone());
         }
     }
 }

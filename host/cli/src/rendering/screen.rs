@@ -16,6 +16,9 @@ use crate::failure::{Failure, error_json};
 /// Largest content printed on a terminal: nobody reads more there.
 const TERMINAL_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// Moves the cursor of a terminal to its beginning and clears it.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
+
 /// How to print.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
@@ -56,8 +59,32 @@ impl Screen {
         !self.quiet && io::stderr().is_terminal()
     }
 
+    /// The same without progress and hints.
+    pub(crate) fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
+    }
+
+    /// Prints what something that is watched looks like now: a line of JSON, or a page that takes the place of the one before
+    /// on a terminal. Answers whether anybody is there to read it.
+    pub(crate) fn frame(self, answer: &Answer) -> Result<bool, Failure> {
+        let mut out = io::stdout().lock();
+        let text = match (self.json, io::stdout().is_terminal()) {
+            (true, _) => format!("{}\n", answer.json),
+            (false, true) => format!("{CLEAR}{}", answer.page.text(self.out_colour)),
+            (false, false) => format!("{}\n", answer.page.text(self.out_colour)),
+        };
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Failure::Internal(format!("cannot write to stdout: {error}"))),
+        }
+    }
+
     /// Prints an answer; answers how the process ends.
     pub(crate) fn answer(self, answer: &Answer) -> ExitCode {
+        if answer.is_printed {
+            return answer.exit_code;
+        }
         match self.print(answer) {
             Ok(()) => answer.exit_code,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => answer.exit_code,

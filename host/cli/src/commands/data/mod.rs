@@ -1,7 +1,9 @@
 //! `peat data`.
 
+mod gc;
 mod get;
 mod list;
+mod prune;
 mod versions;
 
 use peat_core::entry::Lifetime;
@@ -21,6 +23,8 @@ pub(super) fn dispatch(context: &Context, command: DataCommand) -> Result<Answer
             let wanted = get::Wanted { model, name, version };
             get::get(context, &wanted, output.as_deref())
         }
+        DataCommand::Gc(arguments) => gc::gc(context, &arguments),
+        DataCommand::Prune(arguments) => prune::prune(context, &arguments),
         DataCommand::Versions { model, name } => versions::versions(context, &model, &name),
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn remembered_findings_on(page: &mut Page, profile: Option<&Value>) {
 }
 
 /// What makes a store unusable, in one line; none when all is well.
-pub(super) fn defect(profile: &StoreProfile) -> Option<String> {
+pub(in crate::commands) fn defect(profile: &StoreProfile) -> Option<String> {
     let failed: Vec<String> = profile
         .findings
         .iter()
@@ -66,12 +66,12 @@ pub(super) fn defect(profile: &StoreProfile) -> Option<String> {
 }
 
 /// Remembers a profile.
-pub(super) fn remember(session: &Session, profile: &StoreProfile) -> Result<(), Failure> {
+pub(in crate::commands) fn remember(session: &Session, profile: &StoreProfile) -> Result<(), Failure> {
     Ok(session.store.set_note(PROFILE_NOTE, &profile_json(profile).to_string())?)
 }
 
 /// The last profile, when there is one.
-pub(super) fn remembered(session: &Session) -> Result<Option<Value>, Failure> {
+pub(in crate::commands) fn remembered(session: &Session) -> Result<Option<Value>, Failure> {
     Ok(session.store.note(PROFILE_NOTE)?.and_then(|text| serde_json::from_str(&text).ok()))
 }
 

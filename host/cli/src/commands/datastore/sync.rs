@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use peat_core::identifiers::PartitionName;
-use peat_core::sync::{SyncError, SyncReport, SyncRequest, sync as sync_all};
+use peat_core::interrupt::Interrupt;
+use peat_core::sync::{self, SyncError, SyncPorts, SyncReport, SyncRequest};
 use peat_core::transfer::{Lost, TransferFailure};
 use serde_json::{Value, json};
 
@@ -14,6 +15,15 @@ use crate::rendering::{Answer, Page, Tone, short_size};
 
 /// Sends what is only here and brings what others wrote.
 pub(super) fn sync(context: &Context, arguments: &DatastoreSync) -> Result<Answer, Failure> {
+    transfer(context, arguments, true)
+}
+
+/// Sends what is only here.
+pub(super) fn push(context: &Context, arguments: &DatastoreSync) -> Result<Answer, Failure> {
+    transfer(context, arguments, false)
+}
+
+fn transfer(context: &Context, arguments: &DatastoreSync, brings: bool) -> Result<Answer, Failure> {
     let repository = context.repository()?;
     let partitions = partitions(&repository, &arguments.models)?;
     let session = Session::open(context, repository)?;
@@ -33,7 +43,7 @@ pub(super) fn sync(context: &Context, arguments: &DatastoreSync) -> Result<Answe
     let synced = run_async(async |interrupt| {
         let opening = session.shared_unless_interrupted(&interrupt);
         let Some(timeout) = request.timeout else {
-            return Ok(Box::pin(sync_all(&session.sync_ports(opening.await?), &request, &interrupt)).await);
+            return Ok(carry(brings, &session.sync_ports(opening.await?), &request, &interrupt).await);
         };
         // The extension may have to be compiled first: that counts too.
         let began = Instant::now();
@@ -42,7 +52,7 @@ pub(super) fn sync(context: &Context, arguments: &DatastoreSync) -> Result<Answe
             return Ok(Err(timed_out(SyncReport::default())));
         };
         let request = SyncRequest { timeout: Some(timeout.saturating_sub(began.elapsed())), ..request.clone() };
-        let synced = Box::pin(sync_all(&session.sync_ports(opened?), &request, &interrupt)).await;
+        let synced = carry(brings, &session.sync_ports(opened?), &request, &interrupt).await;
         Ok(synced.map_err(|error| match error {
             SyncError::TimedOut { report, .. } => timed_out(report),
             other => other,
@@ -52,8 +62,21 @@ pub(super) fn sync(context: &Context, arguments: &DatastoreSync) -> Result<Answe
     answer(synced)
 }
 
+async fn carry(
+    brings: bool,
+    ports: &SyncPorts<'_>,
+    request: &SyncRequest,
+    interrupt: &Interrupt,
+) -> Result<SyncReport, SyncError> {
+    if brings {
+        Box::pin(sync::sync(ports, request, interrupt)).await
+    } else {
+        Box::pin(sync::push(ports, request, interrupt)).await
+    }
+}
+
 /// The partitions of models; none for all.
-pub(super) fn partitions(
+pub(in crate::commands) fn partitions(
     repository: &crate::composition::Repository,
     models: &[peat_core::identifiers::ModelName],
 ) -> Result<Option<Vec<PartitionName>>, Failure> {

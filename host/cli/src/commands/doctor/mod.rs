@@ -4,8 +4,11 @@
 
 mod cache;
 mod containers;
+mod data;
 mod finding;
+mod places;
 mod runner;
+mod toolchain;
 
 use peat_core::repository::{Driver, ResolvedDriver};
 use serde_json::json;
@@ -18,7 +21,7 @@ use crate::rendering::{Answer, Cell, Page, Table};
 use finding::{Finding, State};
 
 /// Examines the machine. Fails when something is broken, or when what this repository asks for cannot be had.
-pub(super) fn doctor(context: &Context) -> Result<Answer, Failure> {
+pub(super) fn doctor(context: &Context, online: bool) -> Result<Answer, Failure> {
     let repository = match context.repository() {
         Ok(repository) => Some(repository),
         Err(Failure::NotFound(_)) if context.chosen.is_none() => None,
@@ -35,6 +38,12 @@ pub(super) fn doctor(context: &Context) -> Result<Answer, Failure> {
         Ok(findings)
     })?;
     findings.push(cache::examine(context)?);
+    findings.extend(places::examine(context, repository.as_ref())?);
+    findings.push(toolchain::examine());
+    if let Some(repository) = repository {
+        findings.extend(data::extensions(context, &repository)?);
+        findings.extend(data::datastore(context, repository, online));
+    }
     Ok(answer(&findings))
 }
 

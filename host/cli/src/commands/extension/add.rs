@@ -35,7 +35,7 @@ pub(super) fn add(context: &Context, arguments: &ExtensionAdd) -> Result<Answer,
     let home = context.home()?;
     let components = Components::new(&home);
     let candidates = read_all(&components, &repository, arguments)?;
-    let progress = ProgressDisplay::start(context.screen);
+    let progress = ProgressDisplay::start(context.screen, context.recorder.holds());
     run_interruptible(async {
         for (candidate, file) in candidates.iter().zip(&arguments.files) {
             Box::pin(components.check(&file.display().to_string(), candidate.bytes.clone(), &candidate.grants)).await?;

@@ -38,6 +38,7 @@ pub(super) fn create(context: &Context, arguments: &ModelCreate) -> Result<Answe
         arguments: values,
         reads: arguments.reads.clone(),
         driver: None,
+        retention: Default::default(),
     };
     let path = models.create(&model)?;
     let method = entry.model_type.methods.first().map_or("METHOD", |method| method.name.as_str());

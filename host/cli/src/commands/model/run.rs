@@ -62,6 +62,8 @@ fn request(
         lock_timeout: arguments.lock_timeout.unwrap_or(config.lock_timeout),
         lease_ttl: config.datastore.shared().map_or(LEASE_TTL_DEFAULT, |shared| shared.lease_ttl),
         hydration: config.hydration_strategy,
+        retention: config.retention,
+        by: session.actor().clone(),
     })
 }
 

@@ -48,7 +48,7 @@ pub(super) fn record_json(record: &RunRecord) -> Value {
     })
 }
 
-fn status_tone(status: RunStatus) -> Tone {
+pub(super) fn status_tone(status: RunStatus) -> Tone {
     match status {
         RunStatus::Succeeded => Tone::Good,
         RunStatus::Failed | RunStatus::LeaseLost => Tone::Bad,
@@ -56,7 +56,7 @@ fn status_tone(status: RunStatus) -> Tone {
     }
 }
 
-fn status_word(status: RunStatus) -> &'static str {
+pub(super) fn status_word(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Succeeded => "succeeded",
         RunStatus::Failed => "failed",
@@ -105,7 +105,7 @@ fn unknown(run: &RunId) -> Failure {
     ))
 }
 
-async fn read_record(session: &Session, stored: &StoredEntry) -> Result<RunRecord, Failure> {
+pub(super) async fn read_record(session: &Session, stored: &StoredEntry) -> Result<RunRecord, Failure> {
     let wrong = |reason: String| {
         Failure::Corrupt(format!("the record of run {} cannot be read: {reason}", stored.entry.description.run_id))
     };
@@ -114,6 +114,6 @@ async fn read_record(session: &Session, stored: &StoredEntry) -> Result<RunRecor
     serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))
 }
 
-fn is_committed(stored: &StoredEntry) -> bool {
+pub(super) fn is_committed(stored: &StoredEntry) -> bool {
     stored.state != StoredState::Uncommitted
 }

@@ -1,9 +1,12 @@
 //! `peat datastore lock`: leases seen from outside.
 
+mod history;
+mod plot;
 mod release;
 mod run;
 mod status;
 
+use peat_core::hold::HoldRecord;
 use peat_core::lease::{Holder, LeaseStatus};
 use peat_core::ports::Datastore;
 use serde_json::{Value, json};
@@ -19,7 +22,8 @@ const PAGES_MAX: usize = 10_000;
 
 pub(super) fn dispatch(context: &Context, command: LockCommand) -> Result<Answer, Failure> {
     match command {
-        LockCommand::Status => status::status(context),
+        LockCommand::Status(arguments) => status::status(context, &arguments),
+        LockCommand::History(arguments) => history::history(context, &arguments),
         LockCommand::Release(arguments) => release::release(context, &arguments),
         LockCommand::Run(arguments) => run::run(context, &arguments),
     }
@@ -43,7 +47,7 @@ async fn with_leases<'a>(session: &'a Session, what: &str) -> Result<&'a dyn Dat
 }
 
 /// Every lease that somebody holds.
-async fn all_leases(datastore: &dyn Datastore) -> Result<Vec<LeaseStatus>, Failure> {
+pub(super) async fn all_leases(datastore: &dyn Datastore) -> Result<Vec<LeaseStatus>, Failure> {
     let mut leases = Vec::new();
     let mut cursor: Option<String> = None;
     for _ in 0..PAGES_MAX {
@@ -57,7 +61,7 @@ async fn all_leases(datastore: &dyn Datastore) -> Result<Vec<LeaseStatus>, Failu
     Err(Failure::Corrupt("the datastore extension never comes to the end of its leases".to_owned()))
 }
 
-fn lease_json(lease: &LeaseStatus) -> Value {
+pub(super) fn lease_json(lease: &LeaseStatus) -> Value {
     let waiting: Vec<Value> = lease
         .queue
         .iter()
@@ -80,15 +84,26 @@ fn lease_json(lease: &LeaseStatus) -> Value {
     })
 }
 
+/// The JSON of a hold that is over.
+pub(in crate::commands) fn hold_json(hold: &HoldRecord) -> Value {
+    json!({
+        "partition": hold.partition,
+        "acquiredAt": timestamp(hold.acquired_at_ms),
+        "waitedMs": hold.waited_ms,
+        "heldMs": hold.held_ms,
+        "ending": hold.ending,
+    })
+}
+
 fn holder_json(holder: &Holder) -> Value {
     json!({ "host": holder.host, "pid": holder.pid, "command": holder.command })
 }
 
-fn state(lease: &LeaseStatus) -> &'static str {
+pub(super) fn state(lease: &LeaseStatus) -> &'static str {
     if lease.stale { "stale" } else { "live" }
 }
 
 /// `ada, process 4711 (model method run web check)`.
-fn named(holder: &Holder) -> String {
+pub(super) fn named(holder: &Holder) -> String {
     format!("{}, process {} ({})", holder.host, holder.pid, holder.command)
 }

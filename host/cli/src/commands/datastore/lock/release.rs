@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use peat_core::lease::LeaseStatus;
 use serde_json::json;
 
-use super::{all_leases, lease_json, named, with_leases};
+use super::{all_leases, lease_json, named, state, with_leases};
 use crate::arguments::LockRelease;
 use crate::composition::{Context, Session, run_interruptible};
 use crate::failure::Failure;
@@ -28,7 +28,10 @@ pub(super) fn release(context: &Context, arguments: &LockRelease) -> Result<Answ
     }
     run_interruptible(async {
         let datastore = with_leases(&session, "this command").await?;
-        Ok(datastore.break_lease(&lease.partition, &lease.nonce).await?)
+        datastore.break_lease(&lease.partition, &lease.nonce).await?;
+        let summary = format!("ended the lease of {}, {}", named(&lease.holder), state(&lease));
+        session.audit(&summary, std::slice::from_ref(&lease.partition)).await;
+        Ok(())
     })?;
     drop(session);
     let mut page = Page::default();

@@ -52,6 +52,10 @@ pub(super) fn run(context: &Context, arguments: &LockRun) -> Result<Answer, Fail
         let waited = held.waited;
         let result = under(&ports, &held, command(context, arguments, held.share(&ports)), &interrupt).await;
         hold::give_up(&ports, held).await;
+        let ended = result.as_ref().map_or_else(|failure| failure.to_string(), ToString::to_string);
+        let program = arguments.command.first().map(|program| program.to_string_lossy()).unwrap_or_default();
+        let held = partitions.clone().unwrap_or_else(|| vec![PartitionName::structural()]);
+        session.audit(&format!("ran {program}: {ended}"), &held).await;
         Ok((result?, waited))
     })?;
     drop(session);

@@ -1,27 +1,59 @@
 //! `peat datastore lock status`: who holds and who waits. Takes no lock.
 
+use std::time::Duration;
+
+use peat_core::hold::unless_interrupted;
 use peat_core::identifiers::PartitionName;
 use peat_core::lease::LeaseStatus;
 use peat_core::ports::{LocalHolder, LocalQueue};
 use serde_json::{Value, json};
 
 use super::{all_leases, lease_json, named, state};
-use crate::composition::{Context, Session, run_interruptible};
+use crate::arguments::LockStatus;
+use crate::composition::{Context, Session, run_async, run_interruptible};
 use crate::failure::Failure;
 use crate::rendering::{Answer, Cell, Page, Table, Tone, short_duration, timestamp};
 
-/// Shows every lease and its queue.
-pub(super) fn status(context: &Context) -> Result<Answer, Failure> {
-    let session = Session::open(context, context.repository()?)?;
-    let leases = run_interruptible(async {
-        match session.datastore().await? {
-            Some(datastore) if datastore.features().locks => all_leases(datastore).await,
-            _ => Ok(Vec::new()),
+/// The shortest pause between two looks: a store that is asked more often has something better to do.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// Shows every lease and its queue, once or until it is interrupted.
+pub(super) fn status(context: &Context, arguments: &LockStatus) -> Result<Answer, Failure> {
+    if !arguments.watch {
+        let session = Session::open(context, context.repository()?)?;
+        return run_interruptible(look(&session));
+    }
+    if arguments.interval < INTERVAL_MIN {
+        let message = format!("--interval: at least {} ms", INTERVAL_MIN.as_millis());
+        return Err(Failure::InvalidInput(message));
+    }
+    // What is shown again and again is progress enough.
+    let context = context.quiet();
+    let mut session = Session::open(&context, context.repository()?)?;
+    session.is_background();
+    run_async(async |interrupt| {
+        loop {
+            let Some(seen) = Box::pin(unless_interrupted(&interrupt, look(&session))).await else { break };
+            // Whoever read it is gone.
+            if !context.screen.frame(&seen?)? {
+                break;
+            }
+            let pause = session.clock().sleep(arguments.interval);
+            if unless_interrupted(&interrupt, pause).await.is_none() {
+                break;
+            }
         }
-    })?;
+        Ok(Answer::printed())
+    })
+}
+
+async fn look(session: &Session) -> Result<Answer, Failure> {
+    let leases = match session.datastore().await? {
+        Some(datastore) if datastore.features().locks => all_leases(datastore).await?,
+        _ => Vec::new(),
+    };
     let queues = session.local_queues()?;
     let now_ms = session.clock().now_ms();
-    drop(session);
     let locks: Vec<Value> = leases.iter().map(lease_json).collect();
     let local: Vec<Value> = queues.iter().map(queue_json).collect();
     Ok(Answer::new(json!({ "locks": locks, "local": local }), page(&leases, &queues, now_ms)))
