@@ -4,7 +4,7 @@
 use peat_fault_tests::simulation::{Options, Rule, WriteCost, run, warm_write};
 
 /// Schedules of one part. All parts together are about a minute of two cores.
-const SCHEDULES: u64 = 500;
+const SCHEDULES: u64 = 300;
 
 /// Schedules with the real SQLite store: every transaction waits for a disk.
 const SQLITE_SCHEDULES: u64 = 60;

@@ -106,7 +106,7 @@ fn changes(of: &str, names: &[&str]) -> ChangeSet {
             run_id: RunId::parse("run-00000001").unwrap(),
             of_failed_run: false,
         };
-        NewEntry { description, content: content::in_memory(bytes), version_cap: None }
+        NewEntry { description, content: content::in_memory(bytes), version_cap: None, version: None }
     };
     let commit_id = CommitId::parse(&format!("commit-of-{of}-{}", names.join("-"))).unwrap();
     ChangeSet { commit_id, partition: partition(of), append: names.iter().map(entry).collect(), remove: Vec::new() }

@@ -37,6 +37,8 @@ pub(super) enum Operation {
     GetRanges { key: String, ranges: Vec<(u64, u64)> },
     /// Writes an object.
     Put { key: String, bytes: Arc<Vec<u8>>, condition: Condition },
+    /// Copies an object inside the store, where nothing is yet.
+    Copy { source: String, key: String },
     /// A page of keys.
     List { prefix: String, cursor: Option<String> },
     /// Deletes objects.
@@ -194,6 +196,13 @@ impl Bucket {
                 changes.push(Change { by, key: key.clone(), before, after, condition: condition.clone() });
                 Reply::Written(etag)
             }
+            Operation::Copy { source, key } => match self.objects.get(source).map(|stored| Arc::clone(&stored.bytes)) {
+                None => Reply::NotFound,
+                Some(bytes) => {
+                    let put = Operation::Put { key: key.clone(), bytes, condition: Condition::Absent };
+                    self.perform(by, &put, now_ms, stale, changes)
+                }
+            },
             Operation::List { prefix, cursor } => self.list(prefix, cursor.as_deref(), now_ms, stale),
             Operation::Delete { keys } => {
                 for key in keys {

@@ -12,6 +12,7 @@ use peat_core::ports::{Invocation, MethodError, MethodExecutor, MethodOutcome, R
 use peat_core::repository::HydrationStrategy;
 
 use super::host::Host;
+use super::moves::NAMESPACE;
 use super::scheduler::{Ending, OUTSIDE, Scheduler};
 use super::world::ProcessWorld;
 use super::{BEGINNING_MS, Options, Scenario, Simulation, lock, sessions, work};
@@ -49,7 +50,7 @@ pub fn warm_write(acts_outside: bool) -> WriteCost {
 }
 
 async fn measure(simulation: Arc<Simulation>, acts_outside: bool) -> WriteCost {
-    let host = Arc::new(Host::new(1, &simulation.scheduler, false));
+    let host = Arc::new(Host::new(1, NAMESPACE, &simulation.scheduler, false));
     sessions::set_up(&simulation, &host).await;
     run_once(&simulation, &host, acts_outside).await;
     let requests = || lock(&simulation.counts).requests;
@@ -64,7 +65,7 @@ async fn measure(simulation: Arc<Simulation>, acts_outside: bool) -> WriteCost {
 /// One run in a process of its own.
 async fn run_once(simulation: &Arc<Simulation>, host: &Arc<Host>, acts_outside: bool) {
     let process = host.begin(simulation);
-    let world = ProcessWorld { simulation: Arc::clone(simulation), host: Arc::clone(host), process };
+    let world = ProcessWorld::new(simulation, host, process);
     let work = async move {
         let executor = Writer { world: world.clone(), acts_outside };
         let patience = Duration::from_secs(60);

@@ -2,19 +2,19 @@
 //! call that is dropped ends where it is, and what it had sent goes on.
 
 use std::future::pending;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use peat_chain::Chain;
 use peat_core::content::SharedContent;
 use peat_core::lease::Lease;
 use peat_core::ports::{
-    AcquireRequest, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, PullPage, PullRequest, PushReceipt,
-    PushRequest, StoreProfile,
+    AcquireRequest, CollectRequest, Collected, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, PullPage,
+    PullRequest, PushReceipt, PushRequest, RoomPage, StoreProfile,
 };
 use peat_test_support::chain_values as convert;
 
 use super::Rule;
-use super::oracle::NAMESPACE;
 use super::scheduler::Answer;
 use super::world::ProcessWorld;
 
@@ -29,6 +29,10 @@ pub(super) struct ProcessDatastore {
 impl ProcessDatastore {
     pub(super) fn new(world: &ProcessWorld) -> Self {
         Self { chain: Chain::new(world.clone()) }
+    }
+
+    fn namespace(&self) -> Arc<str> {
+        Arc::clone(&self.chain.world().namespace)
     }
 
     fn is_without(&self, rule: Rule) -> bool {
@@ -61,56 +65,75 @@ impl Datastore for ProcessDatastore {
 
     fn features(&self) -> DatastoreFeatures {
         let locks = self.chain.world().simulation.scenario.locks;
-        DatastoreFeatures { locks, hydration: true, ..DatastoreFeatures::default() }
+        DatastoreFeatures { locks, hydration: true, maintenance: locks, ..DatastoreFeatures::default() }
     }
 
     async fn setup(&self) -> Outcome<StoreProfile> {
-        answer(self.begin(async |chain| chain.setup(NAMESPACE).await)).await.map(convert::profile)
+        let namespace = self.namespace();
+        answer(self.begin(async move |chain| chain.setup(&namespace).await)).await.map(convert::profile)
     }
 
     async fn verify(&self) -> Outcome<StoreProfile> {
-        answer(self.begin(async |chain| chain.verify(NAMESPACE).await)).await.map(convert::profile)
+        let namespace = self.namespace();
+        answer(self.begin(async move |chain| chain.verify(&namespace).await)).await.map(convert::profile)
     }
 
     async fn acquire(&self, request: &AcquireRequest) -> Outcome<Vec<Lease>> {
-        let mut request = convert::acquire_request(NAMESPACE, request);
+        let mut request = convert::acquire_request(&self.namespace(), request);
         request.defers_clearance |= self.is_without(Rule::Clearance);
         let leases = answer(self.begin(async move |chain| chain.acquire(&request).await)).await?;
         Ok(leases.into_iter().map(convert::lease).collect())
     }
 
     async fn clearance(&self, leases: &[Lease]) -> Outcome<()> {
+        let namespace = self.namespace();
         if self.is_without(Rule::Clearance) {
             return Ok(());
         }
         let leases: Vec<_> = leases.iter().map(convert::chain_lease).collect();
-        answer(self.begin(async move |chain| chain.clearance(NAMESPACE, &leases).await)).await
+        answer(self.begin(async move |chain| chain.clearance(&namespace, &leases).await)).await
     }
 
     async fn renew(&self, lease: &Lease) -> Outcome<Lease> {
+        let namespace = self.namespace();
         let lease = convert::chain_lease(lease);
-        answer(self.begin(async move |chain| chain.renew(NAMESPACE, &lease).await)).await.map(convert::lease)
+        answer(self.begin(async move |chain| chain.renew(&namespace, &lease).await)).await.map(convert::lease)
     }
 
     async fn release(&self, lease: &Lease) -> Outcome<()> {
+        let namespace = self.namespace();
         let lease = convert::chain_lease(lease);
-        answer(self.begin(async move |chain| chain.release(NAMESPACE, &lease).await)).await
+        answer(self.begin(async move |chain| chain.release(&namespace, &lease).await)).await
+    }
+
+    async fn measure(&self, cursor: Option<&str>) -> Outcome<RoomPage> {
+        let namespace = self.namespace();
+        let cursor = cursor.map(str::to_owned);
+        let page = self.begin(async move |chain| chain.measure(&namespace, cursor.as_deref()).await);
+        answer(page).await.map(convert::room_page)
+    }
+
+    async fn collect(&self, request: &CollectRequest) -> Outcome<Vec<Collected>> {
+        let request = convert::collect_request(&self.namespace(), request);
+        let collected = answer(self.begin(async move |chain| chain.collect(&request).await)).await?;
+        Ok(collected.into_iter().map(convert::collected).collect())
     }
 
     async fn pull(&self, request: &PullRequest) -> Outcome<PullPage> {
-        let request = convert::pull_request(NAMESPACE, request);
+        let request = convert::pull_request(&self.namespace(), request);
         let page = answer(self.begin(async move |chain| chain.pull(&request).await)).await?;
         convert::page(page)
     }
 
     async fn push(&self, request: &PushRequest) -> Outcome<PushReceipt> {
-        let request = convert::push_request(NAMESPACE, request);
+        let request = convert::push_request(&self.namespace(), request);
         answer(self.begin(async move |chain| chain.push(&request).await)).await.map(convert::receipt)
     }
 
     async fn fetch(&self, wanted: &[ContentRequest]) -> Outcome<Vec<Result<SharedContent, DatastoreError>>> {
+        let namespace = self.namespace();
         let asked: Vec<_> = wanted.iter().map(convert::wanted).collect();
-        let answers = answer(self.begin(async move |chain| chain.fetch(NAMESPACE, &asked).await)).await?;
+        let answers = answer(self.begin(async move |chain| chain.fetch(&namespace, &asked).await)).await?;
         let checked = |(answer, request): (peat_chain::Result<convert::Bytes>, &ContentRequest)| {
             answer.map_err(convert::refused).and_then(|bytes| convert::checked(bytes.0, request))
         };

@@ -1,7 +1,7 @@
 //! A machine: its local store, its locks, its clocks, the processes that live on it.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use peat_core::ports::LocalStore;
 use peat_store::{SqliteStore, StoreSettings};
@@ -22,8 +22,18 @@ const IMAGES_MAX: usize = 8;
 pub(super) struct Host {
     pub(super) number: u64,
     pub(super) locks: QueuedLocks,
-    disk: Disk,
+    sqlite: bool,
+    home: Home,
+    /// Where the namespace was moved to, once the configuration says so.
+    moved: OnceLock<Home>,
     state: Mutex<State>,
+}
+
+/// A namespace, and the local store of it.
+#[derive(Debug)]
+struct Home {
+    namespace: Arc<str>,
+    disk: Disk,
 }
 
 #[derive(Debug)]
@@ -43,29 +53,45 @@ struct State {
 }
 
 impl Host {
-    pub(super) fn new(number: u64, scheduler: &Scheduler, sqlite: bool) -> Self {
-        let disk = if sqlite {
-            let directory = tempfile::tempdir().expect("a temporary directory can be made");
-            let store = SqliteStore::open(directory.path(), StoreSettings::default());
-            Disk::Sqlite(store.expect("a new store can be opened"), directory)
-        } else {
-            Disk::Memory(Box::default())
-        };
+    pub(super) fn new(number: u64, namespace: &str, scheduler: &Scheduler, sqlite: bool) -> Self {
         // Up to ten minutes fast or slow.
         let skew_ms = scheduler.below(1_200_000).cast_signed() - 600_000;
         let state = State { skew_ms, ..State::default() };
-        Self { number, locks: QueuedLocks::new(scheduler), disk, state: Mutex::new(state) }
+        let (locks, home) = (QueuedLocks::new(scheduler), Home::new(namespace, sqlite));
+        Self { number, locks, sqlite, home, moved: OnceLock::new(), state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
 
+    fn current(&self) -> &Home {
+        self.moved.get().unwrap_or(&self.home)
+    }
+
+    /// The namespace that its configuration names.
+    pub(super) fn namespace(&self) -> Arc<str> {
+        Arc::clone(&self.current().namespace)
+    }
+
     /// Its local store, as the disk has it.
     pub(super) fn store(&self) -> &dyn LocalStore {
-        match &self.disk {
-            Disk::Memory(store) => &**store,
-            Disk::Sqlite(store, _) => store,
+        self.current().store()
+    }
+
+    /// The local store of a namespace that its configuration names or named.
+    pub(super) fn store_of(&self, namespace: &str) -> &dyn LocalStore {
+        if *self.home.namespace == *namespace { self.home.store() } else { self.store() }
+    }
+
+    /// `peat datastore namespace set`: from now on its configuration names the new name. What was not sent comes along.
+    pub(super) fn follow(&self, namespace: &str) {
+        let moved = self.moved.get_or_init(|| Home::new(namespace, self.sqlite));
+        self.state().images.clear();
+        let (old, new) = (self.home.store(), moved.store());
+        for commit in old.pending(None).expect("a store that works") {
+            new.stage(&commit.changes, commit.staged_at_ms).expect("a store that works");
+            old.discard(&commit.changes.commit_id).expect("a store that works");
         }
     }
 
@@ -136,8 +162,11 @@ impl Host {
     }
 
     /// Notes what the disk holds, as something that a power loss may go back to.
-    pub(super) fn keep_image(&self) {
-        if let Disk::Memory(store) = &self.disk {
+    pub(super) fn keep_image(&self, namespace: &str) {
+        let home = self.current();
+        if let Disk::Memory(store) = &home.disk
+            && *home.namespace == *namespace
+        {
             let image = store.image();
             let mut state = self.state();
             if state.images.len() == IMAGES_MAX {
@@ -156,8 +185,28 @@ impl Host {
         state.boots += 1;
         let scheduler = &simulation.scheduler;
         let back = scheduler.below(state.images.len() as u64 + 1) as usize;
-        if let (Disk::Memory(store), Some(image)) = (&self.disk, state.images.get(back)) {
+        if let (Disk::Memory(store), Some(image)) = (&self.current().disk, state.images.get(back)) {
             store.restore(image);
+        }
+    }
+}
+
+impl Home {
+    fn new(namespace: &str, sqlite: bool) -> Self {
+        let disk = if sqlite {
+            let directory = tempfile::tempdir().expect("a temporary directory can be made");
+            let store = SqliteStore::open(directory.path(), StoreSettings::default());
+            Disk::Sqlite(store.expect("a new store can be opened"), directory)
+        } else {
+            Disk::Memory(Box::default())
+        };
+        Self { namespace: namespace.into(), disk }
+    }
+
+    fn store(&self) -> &dyn LocalStore {
+        match &self.disk {
+            Disk::Memory(store) => &**store,
+            Disk::Sqlite(store, _) => store,
         }
     }
 }

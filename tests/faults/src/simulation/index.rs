@@ -1,14 +1,14 @@
 //! A second reader of heads and segments, made from docs/shared-store.md and not from the protocol's code: what the oracle
 //! sees of the store must not come through what it examines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, Stored};
 
 /// Most bytes that a segment inflates to.
 const INFLATED_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -37,6 +37,10 @@ pub(super) struct Version {
     pub sequence: u64,
     /// Where the content is.
     pub place: Option<Place>,
+    /// When its lifetime is over, milliseconds since the Unix epoch; none where it never is.
+    pub expires_ms: Option<u64>,
+    /// Why it is gone.
+    pub reason: String,
 }
 
 /// Who holds a head.
@@ -65,25 +69,30 @@ pub(super) struct Head {
     pub lease: Option<Lease>,
     /// Remembered commits: id and sequence.
     pub commits: Vec<(String, u64)>,
+    /// Digests of the segments it names.
+    pub segments: BTreeSet<String>,
     /// The whole index of the partition, by name and version.
     pub versions: BTreeMap<(String, u64), Version>,
+    /// In a run scope: nothing was committed to it yet, so what it was copied from may have gone on.
+    pub is_copy: bool,
 }
 
-/// Reads a head and the segments it names. An error says what is wrong.
-pub(super) fn read_head(bucket: &Bucket, namespace: &str, partition: &str, bytes: &[u8]) -> Result<Head, String> {
+/// Reads a head and the segments it names, which lie in one of these namespaces. An error says what is wrong.
+pub(super) fn read_head(bucket: &Bucket, namespaces: &[&str], partition: &str, bytes: &[u8]) -> Result<Head, String> {
     let head = read_sealed(bytes)?;
     let number = |key: &str| head[key].as_u64().ok_or_else(|| format!("no number {key}"));
     if head["partition"].as_str() != Some(partition) {
         return Err("it belongs to another partition".to_owned());
     }
-    let mut versions = BTreeMap::new();
+    let (mut versions, mut named) = (BTreeMap::new(), BTreeSet::new());
     let none = Vec::new();
     let segments = head["segments"].as_array().unwrap_or(&none).iter();
     // Oldest first: what comes later wins.
     for reference in segments.chain(head.get("buffer").filter(|buffer| !buffer.is_null())) {
         let digest = reference["digest"].as_str().ok_or("a reference without digest")?;
-        let key = format!("{namespace}/_segments/{partition}/{digest}");
-        let stored = bucket.truth(&key).ok_or_else(|| format!("segment {key} does not exist"))?;
+        named.insert(digest.to_owned());
+        let key = format!("_segments/{partition}/{digest}");
+        let stored = find(bucket, namespaces, &key)?;
         if super::digest_of(&stored.bytes) != digest {
             return Err(format!("segment {key} does not have the digest it is named by"));
         }
@@ -107,7 +116,9 @@ pub(super) fn read_head(bucket: &Bucket, namespace: &str, partition: &str, bytes
         nonce: text("nonce"),
         lease,
         commits,
+        segments: named,
         versions,
+        is_copy: head["copiedAt"].is_u64(),
     })
 }
 
@@ -135,13 +146,12 @@ pub(super) fn read_lease(lease: &Value) -> Result<Lease, String> {
 /// The bytes of a version, from where it says they are.
 pub(super) fn read_content(
     bucket: &Bucket,
-    namespace: &str,
+    namespaces: &[&str],
     partition: &str,
     version: &Version,
 ) -> Result<Arc<Vec<u8>>, String> {
     let find = |folder: &str, id: &str| {
-        let key = format!("{namespace}/{folder}/{partition}/{id}");
-        bucket.truth(&key).map(|stored| Arc::clone(&stored.bytes)).ok_or_else(|| format!("{key} does not exist"))
+        find(bucket, namespaces, &format!("{folder}/{partition}/{id}")).map(|stored| Arc::clone(&stored.bytes))
     };
     match &version.place {
         None => Err("it has no place".to_owned()),
@@ -153,6 +163,12 @@ pub(super) fn read_content(
             part.map(|part| Arc::new(part.to_vec())).ok_or_else(|| format!("pack {id} is too short"))
         }
     }
+}
+
+/// An object as it was written, in the first of these namespaces that has it.
+fn find<'a>(bucket: &'a Bucket, namespaces: &[&str], key: &str) -> Result<&'a Stored, String> {
+    let found = namespaces.iter().find_map(|namespace| bucket.truth(&format!("{namespace}/{key}")));
+    found.ok_or_else(|| format!("{key} does not exist in {}", namespaces.join(" or ")))
 }
 
 fn read_records(records: &Value, versions: &mut BTreeMap<(String, u64), Version>) -> Result<(), String> {
@@ -171,6 +187,10 @@ fn read_records(records: &Value, versions: &mut BTreeMap<(String, u64), Version>
             run_id: text("runId"),
             sequence: body["sequence"].as_u64().ok_or("a record without sequence")?,
             place: if is_entry { Some(read_place(&body["place"])?) } else { None },
+            expires_ms: body["lifetime"]["durationMs"]
+                .as_u64()
+                .and_then(|lifetime_ms| Some(body["createdAtMs"].as_u64()? + lifetime_ms)),
+            reason: text("reason"),
         };
         versions.insert((name, version), found);
     }

@@ -21,11 +21,12 @@ pub(super) struct ProcessStore {
     pub(super) simulation: Arc<Simulation>,
     pub(super) host: Arc<Host>,
     pub(super) process: Process,
+    pub(super) namespace: Arc<str>,
 }
 
 impl ProcessStore {
     fn store(&self) -> &dyn LocalStore {
-        self.host.store()
+        self.host.store_of(&self.namespace)
     }
 
     /// A call that changes nothing.
@@ -43,7 +44,7 @@ impl ProcessStore {
         }
         let answer = call(self.store());
         if self.simulation.scheduler.below(4) == 0 && self.simulation.scenario.machines.power_loss_every_ms > 0 {
-            self.host.keep_image();
+            self.host.keep_image(&self.namespace);
         }
         self.perhaps_die();
         answer

@@ -12,10 +12,13 @@ mod index;
 mod lane;
 mod local_store;
 mod locks;
+mod moves;
+mod namespaces;
 mod network;
 mod oracle;
 mod scenario;
 mod scheduler;
+mod scopes;
 mod sessions;
 mod trouble;
 mod work;
@@ -49,6 +52,8 @@ pub(crate) struct Simulation {
     weather: Mutex<Weather>,
     counts: Mutex<Counts>,
     next_process: Mutex<u64>,
+    /// Run scopes that may be there.
+    scopes: Mutex<Vec<scopes::Scope>>,
     trace: Option<Mutex<VecDeque<String>>>,
 }
 
@@ -206,6 +211,7 @@ impl Simulation {
             weather: Mutex::default(),
             counts: Mutex::default(),
             next_process: Mutex::new(1),
+            scopes: Mutex::default(),
             trace: options.trace.then(Mutex::default),
         }
     }

@@ -240,7 +240,9 @@ impl Operation {
     /// The key or prefix it is about.
     pub(super) fn subject(&self) -> String {
         match self {
-            Self::Get { key, .. } | Self::GetRanges { key, .. } | Self::Put { key, .. } => key.clone(),
+            Self::Get { key, .. } | Self::GetRanges { key, .. } | Self::Put { key, .. } | Self::Copy { key, .. } => {
+                key.clone()
+            }
             Self::List { prefix, .. } => prefix.clone(),
             Self::Delete { keys } => keys.first().cloned().unwrap_or_default(),
         }
@@ -264,6 +266,7 @@ impl std::fmt::Display for Operation {
                 write!(formatter, "PUT {key} {condition:?}")?;
                 if key.contains("/_index/") { write!(formatter, " {}", brief(bytes)) } else { Ok(()) }
             }
+            Self::Copy { source, key } => write!(formatter, "COPY {source} to {key}"),
             Self::List { prefix, .. } => write!(formatter, "LIST {prefix}"),
             Self::Delete { keys } => write!(formatter, "DELETE {}", keys.join(" ")),
         }

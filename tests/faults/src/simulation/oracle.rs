@@ -1,51 +1,56 @@
 //! What must hold after every change of the store, seen on its true state.
 //!
-//! 1. Nothing committed is ever lost or changed; everything that is indexed is readable and has its digest; a commit is
-//!    there whole and once.
+//! 1. Nothing committed is ever lost or changed, unless its lifetime is over; everything that is indexed is readable and has
+//!    its digest; a commit is there whole and once.
 //! 2. Epochs and sequences never fall, a head keeps its lineage, and a commit is made only by the process that holds the
 //!    lease, in its epoch.
-//! 3. Heads are written under a condition only; what is immutable is never changed or deleted; what is damaged is never
-//!    overwritten.
+//! 3. Heads are written under a condition only; what is immutable is never changed, and deleted only where no head names it;
+//!    what is damaged is never overwritten.
 //! 4. A lease is not taken from a living process before its time is over.
 //! 5. While somebody holds the structural lock, nobody else commits.
+//! 6. When a namespace is moved, everything is in the new place, and nothing is committed in the old one any more
+//!    (`namespaces`).
+//! 7. What a run scope names is there as long as it is open; what is folded arrives once (`namespaces`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use peat_core::entry::ChangeSet;
+use peat_core::entry::{ChangeSet, Lifetime};
 use peat_core::run::RunReport;
 
 use super::bucket::{Bucket, Change, Condition};
-use super::index::{self, Head};
+use super::index::{self, Head, Place};
+use super::moves::NAMESPACE;
+use super::namespaces::Elsewhere;
 use super::scheduler::{OUTSIDE, Process};
-
-/// The namespace of every schedule.
-pub(super) const NAMESPACE: &str = "default";
 
 /// A rule that was broken.
 #[derive(Debug, Clone)]
 pub(super) struct Violation(pub String);
 
 /// What a process wants to commit: name and digest of each item.
-type Staged = BTreeMap<String, String>;
+pub(super) type Staged = BTreeMap<String, String>;
 
 /// What is known to be true.
 #[derive(Debug, Default)]
 pub(super) struct Oracle {
-    heads: BTreeMap<String, Head>,
-    staged: BTreeMap<String, (String, Staged)>,
+    /// Heads of the namespace that is in use.
+    pub(super) heads: BTreeMap<String, Head>,
+    pub(super) staged: BTreeMap<String, (String, Staged)>,
     /// Commit id → partition and sequence.
-    done: BTreeMap<String, (String, u64)>,
+    pub(super) done: BTreeMap<String, (String, u64)>,
+    /// The other namespaces.
+    pub(super) elsewhere: Elsewhere,
     /// Partition and epoch → who committed in it.
     committers: BTreeMap<(String, u64), Process>,
-    acknowledged: u64,
+    pub(super) acknowledged: u64,
     living: BTreeSet<Process>,
     /// Nonces of leases that somebody may take at once: broken by an operator, or never told to anybody.
     free: BTreeSet<String>,
     /// Who was told that it has the structural lock, as long as the root shows its lease.
-    structural: Option<Process>,
+    pub(super) structural: Option<Process>,
     /// Whose structural lease the root shows.
-    meta_holder: Option<Process>,
-    meta_epoch: u64,
+    pub(super) meta_holder: Option<Process>,
+    pub(super) meta_epoch: u64,
     violation: Option<Violation>,
 }
 
@@ -111,8 +116,12 @@ impl Oracle {
             let found = self
                 .heads
                 .get(stored.partition.as_str())
-                .and_then(|head| head.versions.get(&(description.name.to_string(), version)))
-                .and_then(|found| found.digest.clone());
+                .and_then(|head| head.versions.get(&(description.name.to_string(), version)));
+            let has_lifetime = matches!(description.lifetime, Lifetime::DurationMs(_));
+            if has_lifetime && found.is_none_or(|found| found.reason == "expired") {
+                continue;
+            }
+            let found = found.and_then(|found| found.digest.clone());
             if found.as_deref() != Some(description.digest.to_string().as_str()) {
                 self.violate(format!(
                     "run {} was told that {} version {version} has digest {}; the store has {found:?}",
@@ -143,18 +152,24 @@ impl Oracle {
     }
 
     fn examine(&mut self, bucket: &Bucket, change: &Change) -> Result<(), String> {
-        if bucket.is_damaged(&change.key) {
+        if change.after.is_some() && bucket.is_damaged(&change.key) {
             return Err("it was damaged, and was overwritten".to_owned());
         }
-        let inner = change.key.strip_prefix(NAMESPACE).and_then(|rest| rest.strip_prefix('/'));
-        match inner.and_then(|rest| rest.split_once('/')) {
-            Some(("_index", "_meta.json")) => self.examine_meta(change),
+        let Some((namespace, inner)) = change.key.split_once('/') else { return Ok(()) };
+        let is_current = namespace == self.namespace();
+        match inner.split_once('/') {
+            Some(("_index", "_meta.json")) if is_current => self.examine_meta(change),
+            Some(("_index", "_meta.json")) => self.examine_other_meta(bucket, change, namespace),
             Some(("_index", name)) => {
                 let partition = name.strip_suffix(".json").ok_or("a head without its ending")?.to_owned();
-                self.examine_head(bucket, change, &partition)
+                if is_current {
+                    self.examine_head(bucket, change, &partition)
+                } else {
+                    self.examine_other_head(bucket, change, namespace, &partition)
+                }
             }
             Some(("_segments" | "_packs" | "_objects", _)) => match (&change.before, &change.after) {
-                (_, None) => Err("an immutable object was deleted".to_owned()),
+                (_, None) if is_current => self.examine_deletion(&change.key),
                 (Some(before), Some(after)) if before.bytes != after.bytes => {
                     Err("an immutable object was changed".to_owned())
                 }
@@ -162,6 +177,43 @@ impl Oracle {
             },
             _ => Ok(()),
         }
+    }
+
+    /// The namespace that is in use.
+    pub(super) fn namespace(&self) -> &'static str {
+        if self.elsewhere.is_moved { super::moves::TARGET } else { NAMESPACE }
+    }
+
+    /// What is deleted is named by no head, as it stands.
+    fn examine_deletion(&self, key: &str) -> Result<(), String> {
+        let mut parts = key.split('/').skip(1);
+        let (Some(kind), Some(partition), Some(id)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err("it has no partition or no name".to_owned());
+        };
+        let names = |head: &Head| match kind {
+            "_segments" => head.segments.contains(id),
+            _ => head.versions.values().any(|version| match &version.place {
+                Some(Place::Pack(pack, _)) => kind == "_packs" && pack == id,
+                Some(Place::Object(object)) => kind == "_objects" && object == id,
+                Some(Place::Inline(_)) | None => false,
+            }),
+        };
+        if self.heads.get(partition).is_some_and(names) {
+            return Err("it was deleted, and the head names it".to_owned());
+        }
+        match self.elsewhere.scope_heads(partition).find(|(_, head)| names(head)) {
+            Some((scope, _)) => Err(format!("it was deleted, and the head in {scope} names it")),
+            None => Ok(()),
+        }
+    }
+
+    /// A commit that was folded from a run scope.
+    fn examine_fold(&mut self, partition: &str, old: &Head, new: &Head) -> Result<(), String> {
+        let added = new.versions.iter().filter(|(key, _)| !old.versions.contains_key(*key));
+        for ((name, _), version) in added {
+            self.elsewhere.fold(partition, name, version)?;
+        }
+        Ok(())
     }
 
     fn examine_meta(&mut self, change: &Change) -> Result<(), String> {
@@ -189,7 +241,7 @@ impl Oracle {
         if change.condition == Condition::Always {
             return Err("a head was written without a condition".to_owned());
         }
-        let new = index::read_head(bucket, NAMESPACE, partition, &after.bytes)?;
+        let new = index::read_head(bucket, &[self.namespace()], partition, &after.bytes)?;
         let old = self.heads.get(partition).cloned().unwrap_or_default();
         if !old.lineage.is_empty() && old.lineage != new.lineage {
             return Err("its lineage changed".to_owned());
@@ -204,7 +256,7 @@ impl Oracle {
             return Err(format!("its sequence went from {} to {}", old.sequence, new.sequence));
         }
         self.examine_lease(change, &old, &new)?;
-        self.examine_versions(bucket, partition, &old, &new)?;
+        self.examine_versions(bucket, partition, after.modified_ms, &old, &new)?;
         if new.sequence > old.sequence {
             self.examine_commit(change.by, partition, &old, &new)?;
         }
@@ -235,19 +287,32 @@ impl Oracle {
         Ok(())
     }
 
-    /// Everything that was indexed still is, and everything new can be read.
-    fn examine_versions(&self, bucket: &Bucket, partition: &str, old: &Head, new: &Head) -> Result<(), String> {
+    /// Everything that was indexed still is, unless its lifetime is over, and everything new can be read.
+    fn examine_versions(
+        &self,
+        bucket: &Bucket,
+        partition: &str,
+        now_ms: u64,
+        old: &Head,
+        new: &Head,
+    ) -> Result<(), String> {
         for (key, version) in &old.versions {
-            let kept = new.versions.get(key).is_some_and(|now| now.digest == version.digest);
-            if !kept {
+            let now = new.versions.get(key);
+            let is_same = now.is_some_and(|now| now.digest == version.digest);
+            let is_over = version.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms);
+            // With no grace period its mark may go with it.
+            let expired = is_over && now.is_none_or(|now| now.reason == "expired");
+            // A mark goes when nothing depends on it; of a version that has one before, nobody asks any more.
+            let forgotten = version.digest.is_none() && now.is_none();
+            if !is_same && !expired && !forgotten {
                 return Err(format!("{} version {} is not there any more, or is another one", key.0, key.1));
             }
         }
-        for (key, version) in &new.versions {
+        for (key, version) in new.versions.iter().filter(|(_, version)| version.digest.is_some()) {
             if old.versions.get(key).is_some_and(|before| before.place == version.place) {
                 continue;
             }
-            let content = index::read_content(bucket, NAMESPACE, partition, version)?;
+            let content = index::read_content(bucket, &[self.namespace()], partition, version)?;
             if version.digest.as_ref().is_some_and(|digest| super::digest_of(&content) != *digest) {
                 return Err(format!("{} version {} does not have its digest", key.0, key.1));
             }
@@ -268,6 +333,10 @@ impl Oracle {
         if let Some(structural) = self.structural.filter(|holder| *holder != by) {
             return Err(format!("process {by} committed while process {structural} held the structural lock"));
         }
+        if new.commits == old.commits && new.versions.keys().all(|key| old.versions.contains_key(key)) {
+            // A collection: it adds nothing, and what it takes away was looked at.
+            return Ok(());
+        }
         let (id, sequence) = new.commits.last().ok_or("a commit without an id")?;
         if *sequence != new.sequence {
             return Err(format!("its last commit has sequence {sequence}, the head {}", new.sequence));
@@ -275,17 +344,13 @@ impl Oracle {
         if let Some((before, at)) = self.done.get(id) {
             return Err(format!("commit {id} was done before, in {before} as {at}"));
         }
-        let added: Staged = new
-            .versions
-            .iter()
-            .filter(|(key, _)| !old.versions.contains_key(*key))
-            .map(|(key, version)| (key.0.clone(), version.digest.clone().unwrap_or_default()))
-            .collect();
+        let added = added(old, new);
         match self.staged.get(id) {
             Some((wanted, items)) if wanted == partition && *items == added => {}
             Some((wanted, items)) => {
                 return Err(format!("commit {id} of {wanted} should have added {items:?} and added {added:?}"));
             }
+            None if id.starts_with("fold-") => self.examine_fold(partition, old, new)?,
             None => return Err(format!("commit {id} was never asked for")),
         }
         for (name, version) in new.versions.keys().filter(|key| !old.versions.contains_key(*key)) {
@@ -301,4 +366,10 @@ impl Oracle {
     pub(super) fn set_free(&mut self, nonce: &str) {
         self.free.insert(nonce.to_owned());
     }
+}
+
+/// What a head has more than the one before: name and digest of each item.
+pub(super) fn added(old: &Head, new: &Head) -> Staged {
+    let added = new.versions.iter().filter(|(key, _)| !old.versions.contains_key(*key));
+    added.map(|(key, version)| (key.0.clone(), version.digest.clone().unwrap_or_default())).collect()
 }

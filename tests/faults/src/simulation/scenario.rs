@@ -63,6 +63,8 @@ pub struct MachineFaults {
     pub break_every_ms: u64,
     /// Somebody takes the structural lock for a while.
     pub structural_every_ms: u64,
+    /// An operator moves the namespace, or gives a move up.
+    pub move_every_ms: u64,
     /// An operator interrupts a command.
     pub interrupt_every_ms: u64,
     /// A process dies at a call of the local store, in millionths of the calls.
@@ -98,6 +100,10 @@ pub struct Scenario {
     pub lazy: bool,
     /// The datastore offers leases.
     pub locks: bool,
+    /// How long collectors leave content where it is after it left the index.
+    pub grace_ms: u64,
+    /// Some items live so long; none: all of them for good.
+    pub item_lifetime_ms: Option<u64>,
     /// The real SQLite store instead of the one in memory.
     pub sqlite: bool,
     /// What happens to requests.
@@ -125,6 +131,8 @@ impl Scenario {
             item_bytes: one_of(&[100, 4_000, 4_000, 20_000]),
             lazy: scheduler.below(2) == 0,
             locks: scheduler.below(6) > 0,
+            grace_ms: one_of(&[0, 1_000, ttl_ms * 2]),
+            item_lifetime_ms: (scheduler.below(2) == 0).then(|| one_of(&[1, 1_000, ttl_ms])),
             sqlite,
             requests: RequestFaults::default(),
             machines: MachineFaults::default(),
@@ -151,6 +159,8 @@ impl Scenario {
             item_bytes: 0,
             lazy: true,
             locks: true,
+            grace_ms: 0,
+            item_lifetime_ms: None,
             sqlite: false,
             requests: RequestFaults::default(),
             machines: MachineFaults::default(),
@@ -190,6 +200,8 @@ impl Scenario {
             break_every_ms: every(),
             // Its taker looks at the heads that a listing shows: the store is asked to list what was written.
             structural_every_ms: if self.requests.stale_listing == 0 { every() } else { 0 },
+            // As the structural lock does, a move looks at the heads that listings show.
+            move_every_ms: if self.requests.stale_listing == 0 && self.locks { every() } else { 0 },
             interrupt_every_ms: every(),
             dies_in_store: if scheduler.below(4) == 0 { 20_000 } else { 0 },
         };

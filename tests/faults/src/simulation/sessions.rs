@@ -8,8 +8,9 @@ use peat_chain::Chain;
 use peat_core::interrupt::Interrupt;
 
 use super::host::Host;
-use super::oracle::NAMESPACE;
+use super::moves::{self, NAMESPACE};
 use super::scheduler::{OUTSIDE, Process};
+use super::scopes;
 use super::trouble;
 use super::work::{self, Command};
 use super::world::ProcessWorld;
@@ -35,7 +36,7 @@ pub(super) struct Running {
 
 /// How a command ended.
 #[derive(Debug, PartialEq, Eq)]
-enum Ended {
+pub(super) enum Ended {
     Succeeded,
     Failed(String),
     Killed,
@@ -45,14 +46,14 @@ enum Ended {
 pub(super) async fn everything(simulation: Arc<Simulation>) {
     let (scheduler, scenario) = (&simulation.scheduler, &simulation.scenario);
     simulation.weather().calm = true;
-    let founder = Arc::new(Host::new(0, scheduler, false));
+    let founder = Arc::new(Host::new(0, NAMESPACE, scheduler, false));
     set_up(&simulation, &founder).await;
     if simulation.without == Some(Rule::Conditions) {
         // Not before: a store that is set up is examined.
         simulation.bucket().ignore_conditions();
     }
     let hosts: Vec<_> =
-        (1..=scenario.hosts).map(|number| Arc::new(Host::new(number, scheduler, scenario.sqlite))).collect();
+        (1..=scenario.hosts).map(|number| Arc::new(Host::new(number, NAMESPACE, scheduler, scenario.sqlite))).collect();
     lock(&simulation.hosts).extend(hosts.iter().cloned());
     simulation.weather().calm = false;
 
@@ -63,6 +64,8 @@ pub(super) async fn everything(simulation: Arc<Simulation>) {
     join_all(sessions).await;
     drop(misfortunes);
     trouble::calm_down(&simulation).await;
+    scopes::settle(&simulation, &founder).await;
+    moves::settle(&simulation, &founder).await;
 
     let began_ms = scheduler.now_ms();
     let sessions = hosts.iter().flat_map(|host| (0..scenario.sessions).map(move |_| Arc::clone(host)));
@@ -76,7 +79,12 @@ pub(super) async fn everything(simulation: Arc<Simulation>) {
         return simulation.violate(format!("in calm weather all sessions together took {took_ms} ms, not {bound_ms}"));
     }
     // What one session wrote after the last sync of another: once more, then all must agree.
-    let newcomer = Arc::new(Host::new(99, scheduler, scenario.sqlite));
+    let namespace = simulation.oracle().namespace();
+    for host in hosts.iter().filter(|host| *host.namespace() != *namespace) {
+        // What processes of before the move left behind.
+        host.follow(namespace);
+    }
+    let newcomer = Arc::new(Host::new(99, namespace, scheduler, scenario.sqlite));
     lock(&simulation.hosts).push(Arc::clone(&newcomer));
     for host in hosts.iter().chain([&newcomer]) {
         let ended = command(&simulation, host, Command::Sync { full: true }, None).await;
@@ -97,13 +105,13 @@ pub(super) async fn everything(simulation: Arc<Simulation>) {
 /// Everybody's commands one after the other, each after the leases of all others have run out twice.
 fn calm_bound_ms(simulation: &Simulation) -> u64 {
     let scenario = &simulation.scenario;
-    let commands = scenario.hosts * scenario.sessions * 3 * CALM_TRIES;
+    let commands = scenario.hosts * scenario.sessions * 4 * CALM_TRIES;
     3 * scenario.ttl_ms + commands * (CALM_COMMAND_MS + scenario.timeout_ms)
 }
 
 pub(super) async fn set_up(simulation: &Arc<Simulation>, host: &Arc<Host>) {
     let process = host.begin(simulation);
-    let world = ProcessWorld { simulation: Arc::clone(simulation), host: Arc::clone(host), process };
+    let world = ProcessWorld::new(simulation, host, process);
     let chain = Chain::new(world);
     let answer = simulation.scheduler.spawn(process, async move { chain.setup(NAMESPACE).await.map(drop) });
     if !matches!(answer.await, Ok(Ok(()))) {
@@ -117,7 +125,12 @@ async fn stormy_session(simulation: &Arc<Simulation>, host: Arc<Host>, running: 
     let scheduler = &simulation.scheduler;
     for _ in 0..simulation.scenario.commands {
         scheduler.sleep(scheduler.below(PAUSE_MS)).await;
-        let next = match scheduler.below(8) {
+        if scenario_has_scopes(simulation) && scheduler.below(8) == 0 {
+            scopes::session(simulation, &host, running).await;
+            continue;
+        }
+        let next = match scheduler.below(10) {
+            8 | 9 if simulation.scenario.locks => Command::Collect { compact: scheduler.below(2) == 0 },
             0 | 1 => Command::Sync { full: !simulation.scenario.lazy },
             2 => Command::Hold,
             _ => Command::Run { model: scheduler.below(simulation.scenario.models) },
@@ -126,17 +139,24 @@ async fn stormy_session(simulation: &Arc<Simulation>, host: Arc<Host>, running: 
     }
 }
 
-/// One more run, a hold of all models, and a sync, which must all get through.
+fn scenario_has_scopes(simulation: &Simulation) -> bool {
+    // Whoever folds or moves looks at the heads that listings show, under leases.
+    simulation.scenario.locks && simulation.scenario.requests.stale_listing == 0
+}
+
+/// One more run, a hold of all models, a collection and a sync, which must all get through.
 async fn calm_session(simulation: &Arc<Simulation>, host: Arc<Host>) -> Result<(), String> {
     let model = simulation.scheduler.below(simulation.scenario.models);
-    for next in [Command::Run { model }, Command::Hold, Command::Sync { full: true }] {
+    let collect = simulation.scenario.locks.then_some(Command::Collect { compact: true });
+    let commands = [Some(Command::Run { model }), Some(Command::Hold), collect, Some(Command::Sync { full: true })];
+    for next in commands.into_iter().flatten() {
         let mut told = Vec::new();
         for tries in 1.. {
             match command(simulation, &host, next, None).await {
                 Ended::Succeeded => break,
                 Ended::Killed => return Err("a process died in calm weather".to_owned()),
                 // The wait of a user is over, not ours: the session before it may not be through yet.
-                Ended::Failed(problem) if is_wait_over(&problem) => {}
+                Ended::Failed(problem) if is_wait_over(&problem) || problem.contains(moves::MOVED) => {}
                 Ended::Failed(problem) => told.push(problem),
             }
             if told.len() as u64 >= CALM_TRIES || tries > 100 {
@@ -152,14 +172,14 @@ fn is_wait_over(problem: &str) -> bool {
 }
 
 /// One command in a process of its own.
-async fn command(
+pub(super) async fn command(
     simulation: &Arc<Simulation>,
     host: &Arc<Host>,
     command: Command,
     running: Option<&trouble::Targets>,
 ) -> Ended {
     let process = host.begin(simulation);
-    let world = ProcessWorld { simulation: Arc::clone(simulation), host: Arc::clone(host), process };
+    let world = ProcessWorld::new(simulation, host, process);
     let interrupt = Interrupt::new();
     simulation.count(|counts| counts.commands += 1);
     simulation.note(|| format!("p{process} begins on host {}: {command:?}", host.number));
@@ -174,6 +194,10 @@ async fn command(
         Err(_) => Ended::Killed,
     };
     simulation.note(|| format!("p{process} ends: {ended:?}"));
+    if matches!(&ended, Ended::Failed(problem) if problem.contains(moves::MOVED)) {
+        // What the message says to do.
+        host.follow(moves::TARGET);
+    }
     simulation.count(|counts| counts.successes += u64::from(ended == Ended::Succeeded));
     // A process that ends takes what it had begun with it.
     simulation.scheduler.stop(process);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use peat_chain::Chain;
 
 use super::host::Host;
-use super::oracle::NAMESPACE;
+use super::moves::{self, NAMESPACES};
 use super::scheduler::{Answer, OUTSIDE, Process};
 use super::sessions::Running;
 use super::world::ProcessWorld;
@@ -51,6 +51,8 @@ enum Trouble {
     Break,
     Structural,
     Interrupt,
+    Move,
+    GiveUpMove,
 }
 
 /// Starts all kinds of trouble that the scenario has. Dropping the answers ends it.
@@ -69,6 +71,8 @@ pub(super) fn begin(simulation: &Arc<Simulation>, targets: &Targets) -> Vec<Answ
         (machines.break_every_ms, Trouble::Break),
         (if simulation.scenario.locks { machines.structural_every_ms } else { 0 }, Trouble::Structural),
         (machines.interrupt_every_ms, Trouble::Interrupt),
+        (machines.move_every_ms, Trouble::Move),
+        (machines.move_every_ms, Trouble::GiveUpMove),
     ];
     let kinds = kinds.into_iter().filter(|(every_ms, _)| *every_ms > 0);
     kinds
@@ -125,6 +129,8 @@ async fn cause(simulation: &Arc<Simulation>, targets: &Targets, kind: Trouble) {
         (Trouble::Damage, _) => damage(simulation),
         (Trouble::Break, _) => operate(simulation, host, break_lease).await,
         (Trouble::Structural, _) => operate(simulation, host, structural).await,
+        (Trouble::Move, _) => operate(simulation, host, moves::move_namespace).await,
+        (Trouble::GiveUpMove, _) => operate(simulation, host, moves::give_up).await,
         (Trouble::Kill | Trouble::Pause | Trouble::Interrupt, None) => {}
     }
 }
@@ -143,7 +149,9 @@ fn damage(simulation: &Arc<Simulation>) {
     let scheduler = &simulation.scheduler;
     let folder = ["_index/model", "_segments", "_packs"][scheduler.below(3) as usize];
     let mut bucket = simulation.bucket();
-    let keys = bucket.keys(&format!("{NAMESPACE}/{folder}"));
+    let namespaces = if scheduler.below(4) == 0 { NAMESPACES } else { &NAMESPACES[..1] };
+    let keys: Vec<String> =
+        namespaces.iter().flat_map(|namespace| bucket.keys(&format!("{namespace}/{folder}"))).collect();
     let Some(key) = keys.get(scheduler.below(keys.len() as u64) as usize).cloned() else { return };
     simulation.note(|| format!("{key} is damaged"));
     bucket.damage(&key, scheduler.now_ms(), |good| match scheduler.below(3) {
@@ -162,12 +170,15 @@ fn restore(simulation: &Simulation, key: &str) {
 }
 
 /// A command of an operator, in a process of its own.
-async fn operate<F>(simulation: &Arc<Simulation>, host: &Arc<Host>, work: impl FnOnce(Chain<ProcessWorld>) -> F)
-where
+pub(super) async fn operate<F>(
+    simulation: &Arc<Simulation>,
+    host: &Arc<Host>,
+    work: impl FnOnce(Chain<ProcessWorld>) -> F,
+) where
     F: Future<Output = ()> + 'static,
 {
     let process = host.begin(simulation);
-    let world = ProcessWorld { simulation: Arc::clone(simulation), host: Arc::clone(host), process };
+    let world = ProcessWorld::new(simulation, host, process);
     let answer = simulation.scheduler.spawn(process, work(Chain::new(world)));
     // It may be killed with its host.
     let _ = answer.await;
@@ -178,12 +189,12 @@ where
 /// `peat lock release`: looks who holds what, and ends one of the leases.
 async fn break_lease(chain: Chain<ProcessWorld>) {
     let world = chain.world().clone();
-    let Ok(page) = chain.inspect(NAMESPACE, None).await else { return };
+    let Ok(page) = chain.inspect(&world.namespace, None).await else { return };
     let place = world.simulation.scheduler.below(page.leases.len() as u64) as usize;
     if let Some(lease) = page.leases.get(place) {
         world.simulation.oracle().set_free(&lease.nonce);
         // It may be refused, lost or late: all of it is harmless.
-        let _ = chain.break_lease(NAMESPACE, &lease.partition, &lease.nonce).await;
+        let _ = chain.break_lease(&world.namespace, &lease.partition, &lease.nonce).await;
     }
 }
 
@@ -192,13 +203,13 @@ async fn structural(chain: Chain<ProcessWorld>) {
     let world = chain.world().clone();
     let (simulation, process) = (&world.simulation, world.process);
     let ttl_ms = simulation.scenario.ttl_ms;
-    let taken = chain.acquire_structural(NAMESPACE, ttl_ms, STRUCTURAL_WAIT_TTLS * ttl_ms).await;
+    let taken = chain.acquire_structural(&world.namespace, ttl_ms, STRUCTURAL_WAIT_TTLS * ttl_ms).await;
     let Ok(mut lease) = taken else { return };
     simulation.note(|| format!("p{process} has the structural lock"));
     simulation.oracle().set_structural(Some(process));
     for _ in 0..simulation.scheduler.below(4) {
         simulation.scheduler.sleep(ttl_ms / 3).await;
-        match chain.renew(NAMESPACE, &lease).await {
+        match chain.renew(&world.namespace, &lease).await {
             Ok(renewed) => lease = renewed,
             Err(_) => break,
         }
@@ -206,5 +217,5 @@ async fn structural(chain: Chain<ProcessWorld>) {
     simulation.oracle().set_structural(None);
     simulation.note(|| format!("p{process} gives the structural lock up"));
     // Refused or lost, it ends by itself.
-    let _ = chain.release(NAMESPACE, &lease).await;
+    let _ = chain.release(&world.namespace, &lease).await;
 }

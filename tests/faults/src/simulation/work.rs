@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use peat_core::collection::{CollectPorts, Collection, collect};
 use peat_core::content::in_memory;
+use peat_core::entry::Lifetime;
 use peat_core::hold::{self, HoldPorts, Wanted};
 use peat_core::identifiers::{DataName, MethodName, ModelId, ModelName, ModelTypeName};
 use peat_core::interrupt::Interrupt;
@@ -38,6 +40,8 @@ pub(super) enum Command {
     Sync { full: bool },
     /// `peat datastore lock run` with all models.
     Hold,
+    /// `peat data gc`, or `peat datastore compact`.
+    Collect { compact: bool },
 }
 
 /// A command as its process carries it out. An error is what the command says.
@@ -52,7 +56,24 @@ pub(super) async fn carry_out(world: &ProcessWorld, command: Command, interrupt:
             let executor = Writer(world.clone());
             let request = run_request(model, lock_timeout, lease_ttl, strategy(!scenario.lazy));
             let report = run(world, &executor, request, interrupt).await.map_err(|error| error.to_string())?;
-            world.simulation.oracle().acknowledge_run(&report);
+            let mut oracle = world.simulation.oracle();
+            if world.namespace.contains(".scope-") {
+                oracle.acknowledge_scope_run(&world.namespace, &report);
+            } else {
+                oracle.acknowledge_run(&report);
+            }
+        }
+        Command::Collect { compact } => {
+            let ports = CollectPorts { store: &store, datastore: &datastore, clock: world, observer: &Silent };
+            let collection = Collection {
+                partitions: None,
+                grace: Duration::from_millis(scenario.grace_ms),
+                dry_run: false,
+                compact,
+                lock_timeout,
+                lease_ttl,
+            };
+            collect(&ports, &collection, interrupt).await.map_err(|error| error.to_string())?;
         }
         Command::Hold => {
             let ports = HoldPorts {
@@ -124,6 +145,7 @@ fn model_of(number: u64) -> Model {
         arguments: json!({}),
         reads: Vec::new(),
         driver: None,
+        retention: Default::default(),
     }
 }
 
@@ -157,6 +179,8 @@ pub(super) fn run_request(
         lock_timeout,
         lease_ttl,
         hydration,
+        retention: Default::default(),
+        by: Default::default(),
     }
 }
 
@@ -191,7 +215,9 @@ impl MethodExecutor for Writer {
             let size = scheduler.below(simulation.scenario.item_bytes + 1) as usize;
             let text = format!("{} {name} ", invocation.run_id);
             let bytes: Vec<u8> = text.bytes().cycle().take(text.len() + size).collect();
-            data.write(name, in_memory(bytes), "text/plain".to_owned(), None, Vec::new())
+            let lifetime = simulation.scenario.item_lifetime_ms.map(Lifetime::DurationMs);
+            let lifetime = lifetime.filter(|_| scheduler.below(2) == 0);
+            data.write(name, in_memory(bytes), "text/plain".to_owned(), lifetime, Vec::new())
                 .map_err(|error| failed(&error))?;
         }
         scheduler.sleep(scheduler.below(method_ms + 1)).await;

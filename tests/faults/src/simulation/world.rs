@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use peat_chain::ports::{
-    Clock, Condition, Holder, Holders, Listing, Lookup, Object, ObjectStore, Progress, Random, Range, Replica, Unit,
+    Clock, Condition, Folders, Holder, Holders, Listing, Lookup, Object, ObjectStore, Progress, Random, Range, Replica,
+    Unit,
 };
 use peat_chain::{Error, ErrorKind, Result};
 use peat_core::content;
@@ -30,11 +31,23 @@ pub(super) struct ProcessWorld {
     pub(super) simulation: Arc<Simulation>,
     pub(super) host: Arc<Host>,
     pub(super) process: Process,
+    /// The namespace that the configuration named when the process began.
+    pub(super) namespace: Arc<str>,
 }
 
 impl ProcessWorld {
+    pub(super) fn new(simulation: &Arc<Simulation>, host: &Arc<Host>, process: Process) -> Self {
+        let (simulation, namespace) = (Arc::clone(simulation), host.namespace());
+        Self { simulation, host: Arc::clone(host), process, namespace }
+    }
+
     pub(super) fn store(&self) -> ProcessStore {
-        ProcessStore { simulation: Arc::clone(&self.simulation), host: Arc::clone(&self.host), process: self.process }
+        ProcessStore {
+            simulation: Arc::clone(&self.simulation),
+            host: Arc::clone(&self.host),
+            process: self.process,
+            namespace: Arc::clone(&self.namespace),
+        }
     }
 
     async fn request(&self, operation: Operation) -> Result<Reply> {
@@ -88,6 +101,21 @@ impl ObjectStore for ProcessWorld {
     async fn put_concatenated(&self, key: &str, parts: &[&Bytes], condition: Condition) -> Result<String> {
         let whole: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).collect();
         self.put(key, &Bytes::of(&whole), condition).await
+    }
+
+    async fn copy(&self, source: &str, to: &str) -> Result<String> {
+        match self.request(Operation::Copy { source: source.to_owned(), key: to.to_owned() }).await? {
+            Reply::Written(etag) => Ok(etag),
+            other => Err(misfit(to, &other)),
+        }
+    }
+
+    async fn folders(&self, prefix: &str, cursor: Option<&str>) -> Result<Folders> {
+        let listing = self.list(prefix, cursor).await?;
+        let first = |key: &str| key.split_once('/').map(|(first, _)| format!("{first}/"));
+        let mut names: Vec<String> = listing.objects.iter().filter_map(|object| first(&object.key)).collect();
+        names.dedup();
+        Ok(Folders { names, cursor: listing.cursor, store_time_ms: listing.store_time_ms })
     }
 
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<Listing> {

@@ -122,6 +122,7 @@ pub fn model() -> Model {
         arguments: json!({}),
         reads: Vec::new(),
         driver: None,
+        retention: Default::default(),
     }
 }
 
@@ -154,6 +155,8 @@ pub fn request() -> RunRequest {
         lock_timeout: Duration::from_secs(120),
         lease_ttl: TTL,
         hydration: HydrationStrategy::Full,
+        retention: Default::default(),
+        by: Default::default(),
     }
 }
 
