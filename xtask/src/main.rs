@@ -1,7 +1,8 @@
-//! Commands for people who work on Peat: `cargo xtask demo`, `test`, `ceph`, `bench`, `guests`, `fuzz`, `runner`, `simulate`.
+//! Commands for people who work on Peat: `cargo xtask demo`, `bad-day`, `test`, `ceph`, `bench`, `guests`, `fuzz`, `runner`, `simulate`.
 //!
 //! Deliberately absent: anything a user of Peat needs, and any tool that is not fetched by these commands themselves.
 
+mod bad_day;
 mod bench;
 mod demo;
 mod fuzz;
@@ -20,6 +21,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 cargo xtask COMMAND
 
+  bad-day   thirteen jobs and eight pipelines on a store on which everything goes wrong (bad-day --help says more)
   demo      builds everything and runs the main job, with nothing but Rust present
   test      every check and test; the last line counts what passed and failed
   ceph      the tests of buckets once more, against a real Ceph of tests/ceph
@@ -50,6 +52,7 @@ fn run(arguments: Vec<String>) -> Result<ExitCode> {
             guests::build(&guests::Options::parse(rest)?)?;
             Ok(ExitCode::SUCCESS)
         }
+        "bad-day" => bad_day::run(rest),
         "bench" => bench::run(rest),
         "ceph" => test::run_on_ceph(),
         "demo" => demo::run(),
