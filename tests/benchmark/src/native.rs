@@ -122,5 +122,7 @@ fn request(model: Model) -> RunRequest {
         lock_timeout: TTL,
         lease_ttl: TTL,
         hydration: HydrationStrategy::Lazy,
+        retention: Default::default(),
+        by: Default::default(),
     }
 }

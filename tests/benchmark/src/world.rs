@@ -120,6 +120,7 @@ pub(crate) fn model(name: &str, script: &str) -> Model {
         arguments: serde_json::json!({ "run": script }),
         reads: Vec::new(),
         driver: None,
+        retention: Default::default(),
     }
 }
 

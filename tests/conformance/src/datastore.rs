@@ -79,6 +79,7 @@ macro_rules! datastore_shared_store_suite {
             a_lease_that_expired_is_taken_over_and_its_holder_cannot_commit
             removed_versions_leave_every_machine
             a_version_cap_keeps_the_newest
+            numbers_of_another_datastore_are_kept
             content_that_is_asked_for_with_another_digest_is_corrupt
         }
     };
@@ -401,6 +402,34 @@ pub async fn a_version_cap_keeps_the_newest(machines: &dyn Machines) {
     }
     let left: Vec<Version> = other.entries(&of).iter().map(|entry| entry.version).collect();
     assert_eq!(left, [Version(5), Version(4)]);
+}
+
+/// Check.
+pub async fn numbers_of_another_datastore_are_kept(machines: &dyn Machines) {
+    let (one, other) = (joined(machines).await, joined(machines).await);
+    let of = partition("model-a");
+    let numbered = |version, seed| {
+        let mut entry = new_entry("x", &bytes(seed, 50));
+        entry.version = Some(Version(version));
+        entry
+    };
+    let receipt = one.commit(append(1, of.as_str(), vec![numbered(3, 1), numbered(7, 2)])).await;
+    let numbers = |receipt: &PushReceipt| receipt.entries.iter().map(|entry| entry.version.0).collect::<Vec<_>>();
+    assert_eq!(numbers(&receipt), [3, 7]);
+    // The same commit again answers the same, each with its own content.
+    let again = one.commit(append(1, of.as_str(), vec![numbered(3, 1), numbered(7, 2)])).await;
+    assert_eq!(numbers(&again), [3, 7]);
+    assert_eq!(again.entries[0].description.digest, receipt.entries[0].description.digest);
+    // Numbers go on after the newest, and none is given twice.
+    other.pull(None).await;
+    assert_eq!(numbers(&other.commit(append(2, of.as_str(), vec![new_entry("x", &bytes(3, 50))])).await), [8]);
+    let lease = one.acquire(&of, Duration::from_secs(60)).await.unwrap();
+    let late = one.push(append(3, of.as_str(), vec![numbered(8, 4)]), Some(lease.clone()), false).await;
+    assert_refused(late, ErrorKind::Conflict);
+    one.datastore.release(&lease).await.unwrap();
+    one.pull(None).await;
+    let left: Vec<Version> = one.entries(&of).iter().map(|entry| entry.version).collect();
+    assert_eq!(left, [Version(8), Version(7), Version(3)]);
 }
 
 /// Check.

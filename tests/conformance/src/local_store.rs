@@ -5,6 +5,7 @@ mod receipts;
 use peat_core::content;
 use peat_core::digest::Digest;
 use peat_core::entry::ChangeSet;
+use peat_core::identifiers::Version;
 use peat_core::ports::{
     DeltaMode, EntryFilter, LocalStore, Missing, MissingFilter, MissingPosition, StoreError, StoredEntry, StoredState,
 };
@@ -23,6 +24,7 @@ macro_rules! local_store_suite {
             a_commit_assigns_versions_and_stores_everything
             a_commit_that_is_tried_again_answers_the_same_and_changes_nothing
             a_version_cap_removes_the_oldest
+            numbers_of_another_datastore_are_kept
             a_removed_version_is_not_given_again
             a_commit_that_does_not_fit_stores_nothing
             a_staged_commit_is_pending_with_its_content
@@ -98,6 +100,18 @@ pub async fn a_commit_that_is_tried_again_answers_the_same_and_changes_nothing(s
     assert_eq!(all(store), before);
     let elsewhere = ChangeSet { partition: partition("q"), ..changes };
     assert!(matches!(store.commit(&elsewhere), Err(StoreError::Inconsistent { .. })));
+}
+
+pub async fn numbers_of_another_datastore_are_kept(store: &impl LocalStore) {
+    let numbered = |version, bytes: &[u8]| {
+        let mut entry = new_entry("x", bytes);
+        entry.version = Some(Version(version));
+        entry
+    };
+    let receipt = store.commit(&append(1, "p", vec![numbered(3, b"3"), numbered(7, b"7")])).unwrap();
+    assert_eq!(receipt.entries.iter().map(|entry| entry.version.0).collect::<Vec<_>>(), [3, 7]);
+    let next = store.commit(&append(2, "p", vec![new_entry("x", b"8")])).unwrap();
+    assert_eq!(next.entries[0].version, Version(8));
 }
 
 pub async fn a_version_cap_removes_the_oldest(store: &impl LocalStore) {

@@ -52,7 +52,12 @@ pub fn description(data_name: &str, bytes: &[u8]) -> Description {
 
 /// A new entry with this content.
 pub fn new_entry(data_name: &str, bytes: &[u8]) -> NewEntry {
-    NewEntry { description: description(data_name, bytes), content: content::in_memory(bytes), version_cap: None }
+    NewEntry {
+        description: description(data_name, bytes),
+        content: content::in_memory(bytes),
+        version_cap: None,
+        version: None,
+    }
 }
 
 /// A change set that appends.

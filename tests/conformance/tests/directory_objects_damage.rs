@@ -54,6 +54,15 @@ async fn a_damaged_object_is_named_and_hides_no_other() {
         assert_eq!(keys(&store).await, ["space/good", "space/head"]);
         assert_eq!(get(&store, "space/good").await.unwrap(), b"good");
     }
+    // Whoever knows that it is damaged replaces it, once.
+    let damaged = store.list("space/head", false, None).await.unwrap().objects.remove(0);
+    assert_eq!((damaged.etag.as_str(), damaged.size), ("damaged", 0));
+    for is_first in [true, false] {
+        let condition = Condition::Matches(damaged.etag.clone());
+        let replaced = store.put("space/head", content::in_memory(*b"mended"), condition).await;
+        assert_eq!(replaced.is_ok(), is_first, "{replaced:?}");
+    }
+    assert_eq!(get(&store, "space/head").await.unwrap(), b"mended");
     store.delete(&["space/head".to_owned()]).await.unwrap();
     put(&store, "space/head", b"again").await.unwrap();
     assert_eq!(get(&store, "space/head").await.unwrap(), b"again");

@@ -134,6 +134,7 @@ fn model(number: usize) -> Model {
         arguments: serde_json::json!({}),
         reads: Vec::new(),
         driver: None,
+        retention: Default::default(),
     }
 }
 
@@ -234,6 +235,8 @@ async fn a_lazy_clone_is_one_listing_and_the_first_run_of_a_model_a_few_requests
         lock_timeout: Duration::from_secs(60),
         lease_ttl: TTL,
         hydration: HydrationStrategy::Lazy,
+        retention: Default::default(),
+        by: Default::default(),
     };
     let report = run_method(&ports, request, &Interrupt::new()).await.unwrap();
     assert_eq!(report.record.status, RunStatus::Succeeded, "{}", report.record.summary);

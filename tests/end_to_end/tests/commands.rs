@@ -150,7 +150,7 @@ fn the_datastore() {
     repository.install("peat-directory", &[]);
     let setting = format!("path={}", scratch.shared_directory().display());
     shown(&scratch, &repository, "datastore_setup", &["datastore", "setup", "@peat/directory", "--setting", &setting]);
-    repository.peat(&["model", "method", "run", "hello", "execute"]).ok();
+    // Without data: the sizes of records of runs differ from run to run.
     shown(&scratch, &repository, "datastore_status", &["datastore", "status"]);
     shown(&scratch, &repository, "datastore_verify", &["datastore", "verify"]);
     shown(&scratch, &repository, "datastore_sync", &["datastore", "sync"]);

@@ -25,6 +25,9 @@ const LIFE_MS_MAX: u64 = 500;
 /// Of so many processes one is left alone, so that there are acknowledgements from among the kills.
 const SPARED_ONE_IN: u64 = 4;
 
+/// Without so many acknowledgements nothing would be shown.
+const ACKNOWLEDGED_MIN: usize = 20;
+
 /// All of it must fit into this.
 const BOUND: Duration = Duration::from_secs(240);
 
@@ -75,7 +78,8 @@ fn killed_runs(kills: usize, machine: &dyn Fn() -> Machine, share: &dyn Fn(&Chec
     let mut running: Vec<Running> = Vec::new();
     let mut acknowledged: Vec<(u64, u64)> = Vec::new();
     let (mut killed, mut failed, mut marker) = (0, Vec::new(), 0);
-    while killed < kills {
+    // On a busy machine runs take longer and more of them are killed: it goes on until enough came through.
+    while killed < kills || acknowledged.len() < ACKNOWLEDGED_MIN {
         assert!(started.elapsed() < BOUND, "only {killed} kills after {:?}", started.elapsed());
         while running.len() < AT_ONCE {
             let checkout = &checkouts[usize::try_from(random.below(2)).unwrap()];
@@ -113,7 +117,6 @@ fn killed_runs(kills: usize, machine: &dyn Fn() -> Machine, share: &dyn Fn(&Chec
     );
     // A run that gave up waiting for a killed holder (4) is honest; anything else is a defect.
     assert!(failed.iter().all(|(_, code)| *code == 4), "exit codes of runs that were not killed: {failed:?}");
-    assert!(acknowledged.len() >= 20, "only {} runs were acknowledged: nothing would be shown", acknowledged.len());
 
     let third = machine().clone_of(&checkouts[0], "checkout");
     third.peat(&["datastore", "sync"]).ok();

@@ -107,6 +107,8 @@ fn a_holder_that_stood_still_for_three_ttl_has_lost_its_lease_and_commits_nothin
     let status = first.peat(&["datastore", "status", "--json"]).ok().json();
     assert_eq!(status["datastore"]["uncommitted"].as_array().unwrap().len(), 1, "{status:#}");
     assert_eq!(versions(&first), 1, "a sync sends what was kept");
+    let history = first.peat(&["datastore", "lock", "history", "--json"]).ok().json();
+    assert_eq!(history["holds"][0]["ending"], "lost", "{history:#}");
 }
 
 #[test]

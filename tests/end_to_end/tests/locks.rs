@@ -118,6 +118,12 @@ fn a_living_holder_is_ended_by_force_alone_and_commits_nothing_then() {
     assert!(list(&status(&world.first), "locks").is_empty());
     world.allow();
     outcome(holder).ended_with(5).says(&["lease", "uncommitted"]);
+    let history = world.first.peat(&["datastore", "lock", "history", "--json"]).ok().json();
+    assert_eq!(history["holds"][0]["ending"], "taken-over", "{history:#}");
+    let audit = world.first.peat(&["audit", "list", "--json"]).ok().json();
+    let ended = &audit["entries"][0];
+    assert_eq!(ended["command"], format!("datastore lock release {partition}"), "{audit:#}");
+    assert_eq!(ended["partitions"], serde_json::json!([partition]), "{audit:#}");
     world.scratch.machine().clone_of(&world.first, "other").peat(&["data", "get", "m", "stdout"]).ended_with(3);
 }
 

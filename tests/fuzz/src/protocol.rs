@@ -40,6 +40,7 @@ pub(crate) fn segment(input: &[u8]) -> bool {
         records: 1,
         bytes: bytes.len() as u64,
         newest: SEQUENCE,
+        expires_ms: None,
         tombstones: 0,
     });
     store.tamper(&keys::head(NAMESPACE, PARTITION), &head.encode());
@@ -174,6 +175,7 @@ pub(crate) fn commit(lease: Option<Lease>) -> PushRequest<Bytes> {
         },
         content: Bytes(content.into()),
         version_cap: Some(2),
+        version: None,
     };
     PushRequest {
         namespace: NAMESPACE.to_owned(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use peat_chain::maintenance;
 use peat_chain::ports::Blob;
 use peat_chain::types as chain;
 use peat_chain::{Error, ErrorKind};
@@ -172,6 +173,7 @@ pub fn push_request(namespace: &str, request: &ports::PushRequest) -> chain::Pus
         description: chain_description(&new.description),
         content: Bytes(Arc::clone(&new.content)),
         version_cap: new.version_cap,
+        version: new.version.map(|version| version.0),
     };
     let gone =
         |gone: &VersionReference| chain::VersionReference { name: gone.name.to_string(), version: gone.version.0 };
@@ -185,6 +187,49 @@ pub fn push_request(namespace: &str, request: &ports::PushRequest) -> chain::Pus
         remove: request.changes.remove.iter().map(gone).collect(),
         release: request.release,
     }
+}
+
+/// What is to be collected.
+pub fn collect_request(namespace: &str, request: &ports::CollectRequest) -> maintenance::CollectRequest {
+    maintenance::CollectRequest {
+        namespace: namespace.to_owned(),
+        partitions: request.partitions.iter().map(ToString::to_string).collect(),
+        ttl_ms: millis(request.ttl),
+        wait_ms: millis(request.wait),
+        now_ms: request.now_ms,
+        grace_ms: millis(request.grace),
+        dry_run: request.dry_run,
+        sweep_orphans: request.sweep_orphans,
+        compact: request.compact,
+    }
+}
+
+/// What was collected.
+pub fn collected(collected: maintenance::Collected) -> ports::Collected {
+    ports::Collected {
+        partition: PartitionName::parse(&collected.partition).unwrap(),
+        expired: collected.expired.into_iter().map(reference).collect(),
+        expired_bytes: collected.expired_bytes,
+        objects_deleted: collected.objects_deleted,
+        bytes_deleted: collected.bytes_deleted,
+        bytes_waiting: collected.bytes_waiting,
+        version: collected.version,
+        left: collected.left,
+        more: collected.more,
+    }
+}
+
+/// A page of partitions.
+pub fn room_page(page: maintenance::RoomPage) -> ports::RoomPage {
+    let room = |room: maintenance::Room| ports::Room {
+        partition: PartitionName::parse(&room.partition).unwrap(),
+        entries: room.totals.entries,
+        bytes: room.totals.bytes,
+        tombstones: room.totals.tombstones,
+        tombstone_bytes: room.totals.tombstone_bytes,
+        expires_at_ms: room.expires_ms,
+    };
+    ports::RoomPage { rooms: page.rooms.into_iter().map(room).collect(), cursor: page.cursor, now_ms: page.now_ms }
 }
 
 /// A receipt.

@@ -206,7 +206,8 @@ impl MemoryDatastore {
         let mut entries = Vec::new();
         for new in &changes.append {
             let newest = found.entries.iter().filter(|entry| entry.description.name == new.description.name);
-            let version = Version(newest.map(|entry| entry.version.0).max().unwrap_or(0) + 1);
+            let highest = newest.map(|entry| entry.version.0).max().unwrap_or(0);
+            let version = new.version.unwrap_or(Version(highest + 1));
             let entry = Entry { description: new.description.clone(), version, location: "memory".to_owned() };
             found.entries.push(entry.clone());
             entries.push(entry);

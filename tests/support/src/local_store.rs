@@ -46,10 +46,13 @@ fn checked(content: &SharedContent, digest: &Digest) -> Result<Vec<u8>, StoreErr
 
 /// The contents of a commit, if the commit is sound.
 fn contents_of(changes: &ChangeSet) -> Result<Vec<(Digest, Vec<u8>)>, StoreError> {
-    let mut names = BTreeSet::new();
+    let mut names = BTreeMap::new();
     let mut contents = Vec::new();
     for new in &changes.append {
-        if !names.insert(&new.description.name) || new.description.size != new.content.size() {
+        // A name more than once only with numbers that rise.
+        let before = names.insert(&new.description.name, new.version);
+        let is_twice = before.is_some_and(|before| before.is_none() || new.version <= before);
+        if is_twice || new.description.size != new.content.size() {
             return Err(inconsistent("a name twice, or another size than described"));
         }
         contents.push((new.description.digest, checked(&new.content, &new.description.digest)?));
@@ -102,7 +105,7 @@ impl State {
         for new in &changes.append {
             let name = new.description.name.clone();
             let newest = self.newest.entry((partition.clone(), name.clone())).or_default();
-            *newest += 1;
+            *newest = new.version.map_or(*newest + 1, |version| version.0);
             let version = Version(*newest);
             let entry = Entry { description: new.description.clone(), version, location: String::new() };
             self.insert(partition, &entry);

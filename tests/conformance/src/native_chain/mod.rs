@@ -10,8 +10,8 @@ use peat_chain::Chain;
 use peat_core::content::SharedContent;
 use peat_core::lease::Lease;
 use peat_core::ports::{
-    AcquireRequest, ContentRequest, Datastore, DatastoreError, DatastoreFeatures, ObjectStore, PullPage, PullRequest,
-    PushReceipt, PushRequest, Replica, StoreProfile,
+    AcquireRequest, CollectRequest, Collected, ContentRequest, Datastore, DatastoreError, DatastoreFeatures,
+    ObjectStore, PullPage, PullRequest, PushReceipt, PushRequest, Replica, RoomPage, StoreProfile,
 };
 use peat_test_support::chain_values as convert;
 use tokio::runtime::Handle;
@@ -60,7 +60,7 @@ impl Datastore for NativeChain {
     }
 
     fn features(&self) -> DatastoreFeatures {
-        DatastoreFeatures { locks: true, hydration: true, ..DatastoreFeatures::default() }
+        DatastoreFeatures { locks: true, hydration: true, maintenance: true, ..DatastoreFeatures::default() }
     }
 
     async fn setup(&self) -> Result<StoreProfile, DatastoreError> {
@@ -90,6 +90,18 @@ impl Datastore for NativeChain {
     async fn release(&self, lease: &Lease) -> Result<(), DatastoreError> {
         let lease = convert::chain_lease(lease);
         self.call(async move |chain| chain.release(NAMESPACE, &lease).await).await
+    }
+
+    async fn measure(&self, cursor: Option<&str>) -> Result<RoomPage, DatastoreError> {
+        let cursor = cursor.map(str::to_owned);
+        let page = self.call(async move |chain| chain.measure(NAMESPACE, cursor.as_deref()).await).await;
+        page.map(convert::room_page)
+    }
+
+    async fn collect(&self, request: &CollectRequest) -> Result<Vec<Collected>, DatastoreError> {
+        let request = convert::collect_request(NAMESPACE, request);
+        let collected = self.call(async move |chain| chain.collect(&request).await).await?;
+        Ok(collected.into_iter().map(convert::collected).collect())
     }
 
     async fn pull(&self, request: &PullRequest) -> Result<PullPage, DatastoreError> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use peat_chain::ports::{
-    Clock, Condition, Holder, Holders, Listing, Lookup, Object, ObjectStore, Progress, Random, Range, Replica, Unit,
+    Clock, Condition, Folders, Holder, Holders, Listing, Lookup, Object, ObjectStore, Progress, Random, Range, Replica,
+    Unit,
 };
 use peat_chain::{Error, ErrorKind, Result};
 use peat_core::content;
@@ -78,6 +79,16 @@ impl ObjectStore for NativeWorld {
     async fn put_concatenated(&self, key: &str, parts: &[&Bytes], condition: Condition) -> Result<String> {
         let whole = content::concatenate(parts.iter().map(|part| Arc::clone(&part.0)).collect());
         self.put(key, &Bytes(whole), condition).await
+    }
+
+    async fn copy(&self, source: &str, to: &str) -> Result<String> {
+        self.objects.copy(source, to).await.map_err(failed)
+    }
+
+    async fn folders(&self, prefix: &str, cursor: Option<&str>) -> Result<Folders> {
+        let listing = self.objects.list(prefix, true, cursor).await.map_err(failed)?;
+        let names = listing.objects.into_iter().map(|object| object.key).filter(|key| key.ends_with('/')).collect();
+        Ok(Folders { names, cursor: listing.cursor, store_time_ms: listing.store_time_ms })
     }
 
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<Listing> {

@@ -215,6 +215,7 @@ fn entry(name: &str, content: &[u8], version_cap: u32) -> NewEntry<Bytes> {
         },
         content: Bytes(content.to_vec().into()),
         version_cap: Some(version_cap),
+        version: None,
     }
 }
 

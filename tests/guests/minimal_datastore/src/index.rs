@@ -59,7 +59,7 @@ impl Index {
         let mut appended = Vec::new();
         for new in &request.append {
             let newest = self.newest.entry(new.name.clone()).or_default();
-            *newest += 1;
+            *newest = new.version.unwrap_or(*newest + 1);
             appended.push((new.name.clone(), *newest));
             self.entries.push(Stored {
                 name: new.name.clone(),

@@ -126,4 +126,6 @@ pub struct Habits {
     pub date_offset_ms: i64,
     /// Every request takes so much longer, as over a network: half of it before it takes effect, half afterwards.
     pub latency: Duration,
+    /// Whatever is replaced or deleted stays as an old version, which answers to writes name.
+    pub keeps_versions: bool,
 }

@@ -9,6 +9,8 @@ pub enum Operation {
     Get,
     /// PutObject.
     Put,
+    /// CopyObject.
+    Copy,
     /// ListObjectsV2.
     List,
     /// DeleteObject.
@@ -36,6 +38,7 @@ impl Operation {
             ("GET", false) => Self::Get,
             ("PUT", false) if upload => Self::Part,
             ("PUT", false) if request.header("x-amz-copy-source").is_none() => Self::Put,
+            ("PUT", false) => Self::Copy,
             ("POST", true) if request.query("delete").is_some() => Self::DeleteMany,
             ("POST", false) if request.query("uploads").is_some() => Self::Begin,
             ("POST", false) if upload => Self::Complete,

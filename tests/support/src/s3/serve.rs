@@ -16,7 +16,7 @@ use super::answer::{Answer, AnswerBody};
 use super::fault::{Fault, Habits};
 use super::objects::now_ms;
 use super::operation::Operation;
-use super::request::Request;
+use super::request::{Request, decoded};
 use super::xml::{elements, escaped};
 use super::{BUCKET, Logged, State, locked};
 
@@ -143,6 +143,7 @@ fn carried_out(state: &mut State, operation: Operation, request: &Request) -> An
     let done = match operation {
         Operation::Get => get(state, request),
         Operation::Put => put(state, &habits, request),
+        Operation::Copy => copy(state, request),
         Operation::List => Ok(list(state, request)),
         Operation::Delete => {
             state.bucket.delete(&request.key);
@@ -202,7 +203,19 @@ fn check_conditions(state: &State, habits: &Habits, request: &Request) -> Result
 fn put(state: &mut State, habits: &Habits, request: &Request) -> Done {
     check_conditions(state, habits, request)?;
     let etag = state.bucket.put(&request.key, request.body.clone());
-    Ok(Answer::new(200).with("etag", format!("\"{etag}\"")))
+    let answer = Answer::new(200).with("etag", format!("\"{etag}\""));
+    Ok(if habits.keeps_versions { answer.with("x-amz-version-id", format!("v-{etag}")) } else { answer })
+}
+
+/// As S3 does it: looks at no condition on the target.
+fn copy(state: &mut State, request: &Request) -> Done {
+    let source = decoded(request.header("x-amz-copy-source").unwrap_or_default());
+    let key = source.trim_start_matches('/').strip_prefix(BUCKET).and_then(|rest| rest.strip_prefix('/'));
+    let bytes = key.and_then(|key| state.bucket.get(key)).ok_or((404, "NoSuchKey"))?.bytes.clone();
+    let etag = state.bucket.put(&request.key, bytes);
+    let modified = listed_date(now_ms());
+    let result = format!("<ETag>&quot;{etag}&quot;</ETag><LastModified>{modified}</LastModified>");
+    Ok(Answer::xml(200, format!("<CopyObjectResult>{result}</CopyObjectResult>")))
 }
 
 fn list(state: &State, request: &Request) -> Answer {
