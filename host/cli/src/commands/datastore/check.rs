@@ -33,10 +33,10 @@ pub(super) fn check(context: &Context, arguments: &DatastoreCheck) -> Result<Ans
         })?),
     };
     session.close(context);
-    Ok(answer(report.as_ref(), &here, &models))
+    Ok(answer(report.as_ref(), &here, &models, arguments.read_data))
 }
 
-fn answer(report: Option<&CheckReport>, here: &[String], models: &Models) -> Answer {
+fn answer(report: Option<&CheckReport>, here: &[String], models: &Models, read_data: bool) -> Answer {
     let nothing = CheckReport::default();
     let found = report.unwrap_or(&nothing);
     let json = json!({ "check": {
@@ -66,7 +66,9 @@ fn answer(report: Option<&CheckReport>, here: &[String], models: &Models) -> Ans
         return Answer::new(json, page);
     }
     if found.damage_total > 0 {
-        page.hint("peat datastore repair --dry-run says what this machine can make good");
+        // What only reading has found is found by reading alone.
+        let read_data = if read_data { " --read-data" } else { "" };
+        page.hint(format!("peat datastore repair{read_data} --dry-run says what this machine can make good"));
     }
     let total = found.damage_total + here.len() as u64;
     let message = if total == 1 { "1 damage was found".to_owned() } else { format!("{total} damages were found") };

@@ -51,15 +51,19 @@ pub(super) fn repair(context: &Context, arguments: &DatastoreRepair) -> Result<A
         Ok(Box::pin(repair_shared(&ports, &how, &found.damage, &interrupt)).await?)
     })?;
     session.close(context);
-    Ok(answer(&repaired, arguments.dry_run, &models))
+    Ok(answer(&repaired, arguments, &models))
 }
 
-fn answer(repaired: &[RepairedPart], dry_run: bool, models: &Models) -> Answer {
+fn answer(repaired: &[RepairedPart], arguments: &DatastoreRepair, models: &Models) -> Answer {
+    let dry_run = arguments.dry_run;
     let parts: Vec<Value> = repaired.iter().map(|part| part_json(part, models)).collect();
     let mut json = json!({ "dryRun": dry_run, "repaired": parts });
     let mut page = Page::default();
     if repaired.is_empty() {
         page.text_line("nothing is damaged", Tone::Good);
+        if !arguments.read_data {
+            page.hint("content was looked for and not read; --read-data reads it, too");
+        }
         return Answer::new(json, page);
     }
     for part in repaired {
