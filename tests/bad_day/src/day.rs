@@ -27,6 +27,9 @@ const LATENCY: Duration = Duration::from_millis(5);
 /// Somebody is killed about so often.
 const KILL_EVERY_MS: u64 = 4_000;
 
+/// How often an operator runs a command again.
+const OPERATOR_TRIES: u32 = 5;
+
 /// A machine whose holder was killed is waited for that long by others.
 const LEASE_TTL: &str = "5s";
 
@@ -136,19 +139,18 @@ fn trouble(plan: &Plan, shared: &Shared, events: &Mutex<Vec<Event>>, bucket: &Te
     note("the store works again");
     wait_until(part(45));
     note("the move begins");
-    let moved =
-        again(shared, || checkout.peat(&["datastore", "namespace", "migrate", TARGET, "--lock-timeout", "60s"]).code);
+    let moved = again(|| checkout.peat(&["datastore", "namespace", "migrate", TARGET, "--lock-timeout", "60s"]).code);
     note(if moved { "the move is done" } else { "the move failed" });
     wait_until(part(70));
     note("the collection begins");
-    let collected = again(shared, || checkout.peat(&["data", "gc"]).code)
-        && again(shared, || checkout.peat(&["datastore", "compact", "--grace", "0s"]).code);
+    let collected = again(|| checkout.peat(&["data", "gc"]).code)
+        && again(|| checkout.peat(&["datastore", "compact", "--grace", "0s"]).code);
     note(if collected { "the collection is done" } else { "the collection failed" });
 }
 
 /// An operator runs a command again when it says that somebody was in its way.
-fn again(shared: &Shared, mut command: impl FnMut() -> Option<i32>) -> bool {
-    (0..5).any(|_| !shared.is_over() && command() == Some(0))
+fn again(mut command: impl FnMut() -> Option<i32>) -> bool {
+    (0..OPERATOR_TRIES).any(|_| command() == Some(0))
 }
 
 /// Everybody syncs, then a machine that was never there looks at everything. Answers what is not as it should be.
