@@ -15,7 +15,7 @@ use crate::failure::Failure;
 pub(crate) const HELD: &str = "PEAT_HELD";
 
 /// What the environment says. An empty variable counts as unset.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
     /// PEAT_REPO.
     pub(crate) repository: Option<PathBuf>,

@@ -210,6 +210,7 @@ fn of_store(error: &StoreError) -> ExitCode {
         | StoreError::Contradicted { .. }
         | StoreError::Io { .. } => ExitCode::DatastoreUnavailable,
         StoreError::Corrupt { .. } => ExitCode::Corrupt,
+        StoreError::Left { .. } => ExitCode::Denied,
         StoreError::Inconsistent { .. } => ExitCode::Internal,
     }
 }

@@ -22,7 +22,7 @@ mod temporary_file;
 pub use bucket::{AccessKeys, BucketObjects, BucketSettings, EtagForm, NO_PROGRESS_DEFAULT};
 pub use clock::SystemClock;
 pub use identity::ProcessIdentity;
-pub use local::{COMMANDS_MAX, ExpiredVersion, PartitionSize, SqliteStore, StoreSettings};
+pub use local::{COMMANDS_MAX, Departure, ExpiredVersion, PartitionSize, SqliteStore, StoreSettings};
 pub use locks::FileLocks;
 pub use objects::DirectoryObjects;
 pub use random::SystemRandom;

@@ -74,6 +74,15 @@ fn start(checkout: &Checkout, arguments: &[String]) -> Child {
     checkout.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
+#[track_caller]
+fn wait_until(condition: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < PATIENCE);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn everything_moves_to_a_directory_and_back() {
     let scratch = Scratch::new();
@@ -228,11 +237,7 @@ fn nobody_writes_to_what_is_left_meanwhile() {
     let setting = format!("path={}", scratch.shared_directory().display());
     let words = ["model", "method", "run", "slow", "execute"].map(str::to_owned);
     let mut writer = start(&checkout, &words);
-    let began = Instant::now();
-    while !begun.exists() {
-        assert!(began.elapsed() < PATIENCE);
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until(|| begun.exists());
     let setup = ["datastore", "setup", "@peat/directory", "--setting", &setting, "--lock-timeout"];
     checkout.peat(&[&setup[..], &["0s"]].concat()).ended_with(4).says(&["slow"]);
     assert!(!checkout.read("peat.yaml").contains("@peat/directory"));
@@ -240,4 +245,50 @@ fn nobody_writes_to_what_is_left_meanwhile() {
     assert_eq!(writer.wait().unwrap().code(), Some(0));
     checkout.peat(&[&setup[..], &["1m"]].concat()).ok();
     checkout.peat(&["data", "versions", "slow", "result"]).ok();
+}
+
+#[test]
+fn whoever_waits_while_the_datastore_is_left_writes_nothing_there() {
+    let scratch = Scratch::new();
+    let checkout = scratch.machine().repository("checkout");
+    let (begun, allowed) = (scratch.path().join("begun"), scratch.path().join("allowed"));
+    let script = format!("touch {}; until [ -e {} ]; do sleep 0.1; done", begun.display(), allowed.display());
+    checkout.shell_model("slow", &script);
+    checkout.shell_model("fast", "echo fast");
+    assert_eq!(run(&checkout, "fast"), 0);
+    checkout.install("peat-directory", &[]);
+    let unaware = checkout.machine().clone_of(&checkout, "unaware");
+    let waiting = || {
+        let locks = checkout.peat(&["datastore", "lock", "status", "--json"]).ok().json();
+        let queues = locks["local"].as_array().unwrap().clone();
+        queues.iter().map(|queue| queue["waiting"].as_array().unwrap().len()).max().unwrap_or(0)
+    };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let execute = words(&["model", "method", "run", "slow", "execute", "--lock-timeout", "2m"]);
+    let mut first = start(&checkout, &execute);
+    wait_until(|| begun.exists());
+    let setting = format!("path={}", scratch.shared_directory().display());
+    let setup = ["datastore", "setup", "@peat/directory", "--setting", &setting, "--lock-timeout", "2m"];
+    let mut moving = start(&checkout, &words(&setup));
+    wait_until(|| waiting() == 1);
+    let second = checkout.command(&execute).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until(|| waiting() == 2);
+    std::fs::remove_file(&begun).unwrap();
+    std::fs::write(&allowed, "").unwrap();
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+    assert_eq!(moving.wait().unwrap().code(), Some(0));
+    let ended = second.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(7), "{said}");
+    assert!(said.contains("this repository uses directory") && said.contains("Run the command again"), "{said}");
+    assert!(!begun.exists(), "the method began although nothing can be kept");
+    assert_eq!(run(&checkout, "slow"), 0);
+    let versions = checkout.peat(&["data", "versions", "slow", "result", "--json"]).ok().json();
+    assert_eq!(versions["versions"].as_array().unwrap().len(), 2, "{versions:#}");
+    // A checkout of the same repository that has not heard of it is told so, and still reads what was there.
+    unaware.peat(&["model", "method", "run", "fast", "execute"]).ended_with(7).says(&["bring the new peat.yaml"]);
+    assert_eq!(newest(&unaware, "fast"), 1);
+    // Choosing it again is for whoever wants to write there.
+    unaware.peat(&["datastore", "setup", "local"]).ok();
+    assert_eq!(run(&unaware, "fast"), 0);
 }

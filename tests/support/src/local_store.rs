@@ -417,6 +417,10 @@ impl LocalStore for MemoryStore {
         Ok(self.state().notes.get(key).cloned())
     }
 
+    fn writable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn set_note(&self, key: &str, value: &str) -> Result<(), StoreError> {
         self.state().notes.insert(key.to_owned(), value.to_owned());
         Ok(())

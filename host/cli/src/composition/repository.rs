@@ -33,7 +33,7 @@ pub(crate) struct Repository {
     /// `peat.lock`.
     pub(crate) lock: LockFile,
     config_text: String,
-    _changing: Option<ChangeLock>,
+    changing: Option<ChangeLock>,
 }
 
 impl Repository {
@@ -89,7 +89,12 @@ impl Repository {
             Some(text) => LockFile::parse(LOCK_FILE, &text)?,
             None => LockFile::default(),
         };
-        Ok(Self { root: root.to_owned(), config, lock, config_text, _changing: changing })
+        Ok(Self { root: root.to_owned(), config, lock, config_text, changing })
+    }
+
+    /// Whether this value holds the right to change the files of the repository.
+    pub(crate) fn is_being_changed_here(&self) -> bool {
+        self.changing.is_some()
     }
 
     /// Reads `models/*.yaml`.

@@ -10,7 +10,7 @@ use peat_core::content::SharedContent;
 use peat_core::copying::Side;
 use peat_core::hold::{HoldPorts, unless_interrupted};
 use peat_core::hydrate::{self, HydratePorts};
-use peat_core::identifiers::PartitionName;
+use peat_core::identifiers::{NamespaceName, PartitionName};
 use peat_core::interrupt::Interrupt;
 use peat_core::ports::{
     Clock, Datastore, LocalLockError, LocalQueue, LocalStore as _, MethodExecutor, Observer as _, Random as _,
@@ -30,6 +30,7 @@ use super::audit::Audit;
 use super::bucket::{self, open_beside, open_bucket};
 use super::components::{Components, DatastoreParts};
 use super::datastore::{DatastoreChoice, open_directory, resolve_settings};
+use super::departure;
 use super::hydration::{Busy, begin_in_background};
 use super::traffic::counted;
 use super::{Catalogue, Context, Extensions, Home, Installed, Provider, Recorder, Repository, lacking, signals};
@@ -87,10 +88,12 @@ impl Session {
     /// Opens the local store of the repository. Asks no datastore.
     pub(crate) fn open(context: &Context, repository: Repository) -> Result<Self, Failure> {
         let choice = DatastoreChoice::of(&repository);
-        Self::with_choice(context, repository, choice)
+        let session = Self::with_choice(context, repository, choice)?;
+        departure::settle(&context.command, &session.repository, &session.choice, &session.store)?;
+        Ok(session)
     }
 
-    /// The same for a datastore that is about to be chosen.
+    /// The same for a datastore that is about to be chosen, or left.
     pub(crate) fn with_choice(
         context: &Context,
         repository: Repository,
@@ -128,6 +131,14 @@ impl Session {
             shared: OnceLock::new(),
             busy: Some(Busy::begin(&path)),
         })
+    }
+
+    /// The same repository as processes in another of its namespaces see it.
+    pub(crate) fn in_namespace(context: &Context, name: &NamespaceName) -> Result<Self, Failure> {
+        let mut repository = context.repository()?;
+        repository.config.namespace = name.clone();
+        let choice = DatastoreChoice::of(&repository);
+        Self::with_choice(context, repository, choice)
     }
 
     /// This is no command that others give way to.

@@ -72,6 +72,17 @@ pub enum StoreError {
         /// What of it.
         reason: String,
     },
+    /// Its data was copied elsewhere since the process began, or by another checkout of the repository. Nothing was written.
+    #[error(
+        "this repository uses {to} now, and what {path} held was copied there: nothing is written here any more. Run the \
+         command again; where peat.yaml still names the datastore that was left, bring the new peat.yaml first"
+    )]
+    Left {
+        /// The database.
+        path: String,
+        /// What is used instead.
+        to: String,
+    },
     /// Anything else the system said.
     #[error("the local store {path}: {reason}")]
     Io {
@@ -260,6 +271,9 @@ pub trait LocalStore: Spool + Replica {
 
     /// Partitions of which anything is known (be it that they exist) or pending, sorted.
     fn partitions(&self) -> Result<Vec<PartitionName>, StoreError>;
+
+    /// `Left` where nothing is committed or staged any more, because the data went elsewhere.
+    fn writable(&self) -> Result<(), StoreError>;
 
     /// A small value kept with the store (the store's profile, …), or none.
     fn note(&self, key: &str) -> Result<Option<String>, StoreError>;

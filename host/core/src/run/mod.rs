@@ -230,6 +230,8 @@ async fn while_held(
     interrupt: &Interrupt,
 ) -> Result<RunReport, RunError> {
     let hold = ports.hold();
+    // While it waited, the repository may have chosen another datastore.
+    ports.store.writable()?;
     loop {
         let attempt = {
             let asking = pin!(held.clearance(&hold));

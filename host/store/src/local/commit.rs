@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, Transaction};
 
 use super::Inner;
 use super::contents::{Prepared, unreference};
+use super::departure;
 use super::failure::Failure;
 use super::receipts;
 use super::statements::Statements;
@@ -28,6 +29,7 @@ impl Inner {
             if let Some(receipt) = receipts::find(transaction, &changes.commit_id, &changes.partition)? {
                 return Ok(receipt);
             }
+            departure::refuse(transaction)?;
             let mut removed = Vec::new();
             for reference in &changes.remove {
                 remove_version(transaction, &changes.partition, reference, &mut removed)?;

@@ -24,6 +24,8 @@ pub(super) enum Failure {
     Inconsistent(String),
     /// What a datastore says does not fit what is stored.
     Contradicted(String),
+    /// Nothing is written here any more: what is used instead.
+    Left(String),
 }
 
 impl From<rusqlite::Error> for Failure {
@@ -66,6 +68,7 @@ impl Place {
             Failure::Corrupt(subject, reason) => StoreError::Corrupt { path, subject, reason },
             Failure::Inconsistent(reason) => StoreError::Inconsistent { path, reason },
             Failure::Contradicted(reason) => StoreError::Contradicted { path, reason },
+            Failure::Left(to) => StoreError::Left { path, to },
         }
     }
 

@@ -12,6 +12,7 @@ mod connection;
 mod content_files;
 mod contents;
 mod delta;
+mod departure;
 mod expire;
 mod failure;
 mod listing;
@@ -43,6 +44,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub use commands::COMMANDS_MAX;
 use commands::Usage;
 use content_files::ContentFiles;
+pub use departure::Departure;
 pub use expire::ExpiredVersion;
 use failure::{Failure, Place};
 pub use sizes::PartitionSize;
@@ -267,6 +269,10 @@ impl LocalStore for SqliteStore {
 
     fn partitions(&self) -> Result<Vec<PartitionName>, StoreError> {
         self.inner.read(listing::partitions)
+    }
+
+    fn writable(&self) -> Result<(), StoreError> {
+        self.inner.read(departure::refuse)
     }
 
     fn note(&self, key: &str) -> Result<Option<String>, StoreError> {

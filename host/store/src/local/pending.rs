@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use super::Inner;
 use super::commit::{insert_entry, remove_version};
 use super::delta::set_known;
+use super::departure;
 use super::failure::Failure;
 use super::statements::Statements;
 use super::values::{from_column, to_column};
@@ -26,6 +27,7 @@ impl Inner {
             if let Some((_, partition)) = find(transaction, &changes.commit_id)? {
                 return same_partition(&changes.commit_id, &partition, &changes.partition);
             }
+            departure::refuse(transaction)?;
             let sql = "INSERT INTO pending (commit_id, partition, staged_at_ms) VALUES (?1, ?2, ?3) RETURNING sequence";
             let staged_at = to_column("a time of", now_ms)?;
             let commit = (changes.commit_id.as_str(), changes.partition.as_str(), staged_at);

@@ -29,6 +29,11 @@ pub(super) fn note(connection: &Connection, key: &str) -> Result<Option<String>,
     Ok(found)
 }
 
+pub(super) fn remove_note(transaction: &Transaction<'_>, key: &str) -> Result<(), Failure> {
+    transaction.execute("DELETE FROM notes WHERE key = ?1", [key])?;
+    Ok(())
+}
+
 pub(super) fn set_note(transaction: &Transaction<'_>, key: &str, value: &str) -> Result<(), Failure> {
     let sql = "INSERT INTO notes (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     transaction.execute(sql, (key, value))?;

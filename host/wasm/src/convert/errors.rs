@@ -55,6 +55,7 @@ pub(crate) fn of_store(error: &StoreError) -> Error {
         StoreError::Corrupt { path, .. } => (ErrorKind::Corrupt, path),
         StoreError::Busy { path, .. } => (ErrorKind::Unavailable(None), path),
         StoreError::Inconsistent { path, .. } | StoreError::Contradicted { path, .. } => (ErrorKind::Corrupt, path),
+        StoreError::Left { path, .. } => (ErrorKind::Denied, path),
         StoreError::Io { path, .. } => (ErrorKind::Unavailable(None), path),
     };
     Error { kind, subject: path.clone(), message: error.to_string() }

@@ -147,6 +147,10 @@ impl LocalStore for ProcessStore {
         self.read(|store| store.note(key))
     }
 
+    fn writable(&self) -> Result<(), StoreError> {
+        self.read(|store| store.writable())
+    }
+
     fn set_note(&self, key: &str, value: &str) -> Result<(), StoreError> {
         self.write(|store| store.set_note(key, value))
     }

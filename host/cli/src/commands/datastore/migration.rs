@@ -13,10 +13,13 @@ use serde_json::{Value, json};
 
 use super::namespace::nothing_uncommitted;
 use super::profile::remembered;
-use crate::composition::{Context, DatastoreChoice, Session};
+use crate::composition::{Context, DatastoreChoice, Session, departure};
 use crate::exit_code::ExitCode;
 use crate::failure::Failure;
 use crate::rendering::{Page, Tone, short_size};
+
+/// What to do about results that are on this machine alone.
+const UNSENT: &str = "send them first, with `peat datastore push`";
 
 /// The datastore that is left, and how to copy what it holds.
 pub(super) struct Migration {
@@ -46,7 +49,9 @@ impl Migration {
         wait: Option<Duration>,
         hydration: HydrationStrategy,
     ) -> Result<Option<Self>, Failure> {
-        let source = Session::open(context, context.repository()?)?;
+        let source = context.repository()?;
+        let choice = DatastoreChoice::of(&source);
+        let source = Session::with_choice(context, source, choice)?;
         if source.choice.key() == target.choice.key() {
             return Ok(None);
         }
@@ -57,8 +62,12 @@ impl Migration {
     /// Whether there is something to copy. Brings the index of the datastore that is left; results that are on this machine
     /// alone must be sent first.
     async fn has_data(&self, datastore: Option<&dyn Datastore>) -> Result<bool, Failure> {
-        nothing_uncommitted(&self.source, "send them first, with `peat datastore push`")?;
+        nothing_uncommitted(&self.source, UNSENT)?;
         self.source.side(datastore).refresh().await?;
+        self.holds_versions()
+    }
+
+    fn holds_versions(&self) -> Result<bool, Failure> {
         Ok(self.source.store.sizes()?.iter().any(|size| size.versions > 0))
     }
 
@@ -68,7 +77,7 @@ impl Migration {
             let source = self.source.datastore().await?;
             self.has_data(source).await?;
             let plan = copying::plan(&self.request(source, target, None)).map_err(|error| self.refused(error))?;
-            Ok(Migrated { plan, copied: None, from: self.from(source), left: None })
+            Ok(Migrated { plan, copied: None, from: summary(source), left: None })
         };
         Box::pin(unless_interrupted(interrupt, work)).await.unwrap_or(Err(Failure::Interrupted))
     }
@@ -88,9 +97,15 @@ impl Migration {
         };
         let looked = Box::pin(unless_interrupted(interrupt, looking)).await;
         let (source, has_data) = looked.unwrap_or(Err(Failure::Interrupted)).map_err(without_source)?;
+        let to = summary(target_datastore);
         if !has_data || self.is_same_place(target)? {
-            switch()?;
-            return Ok(None);
+            self.leave(&to)?;
+            // What came after the look; from now on nothing does.
+            if self.is_same_place(target)? || !self.holds_versions()? {
+                self.switch(&to, switch)?;
+                return Ok(None);
+            }
+            self.source.store.enter()?;
         }
         let ports = self.source.side(source).hold;
         let held = self.hold(source, interrupt).await?;
@@ -102,9 +117,9 @@ impl Migration {
             let plan = copying::plan(&request).map_err(|error| self.refused(error))?;
             let copied = Box::pin(copying::copy(&request, &plan, interrupt)).await;
             let copied = copied.map_err(|error| self.refused(error))?;
-            switch()?;
+            self.switch(&to, switch)?;
             let left = source.is_none().then(|| self.source.store_path());
-            Ok(Some(Migrated { plan, copied: Some(copied), from: self.from(source), left }))
+            Ok(Some(Migrated { plan, copied: Some(copied), from: summary(source), left }))
         };
         let migrated = Box::pin(held.unless_lost(&ports, work)).await;
         hold::give_up(&ports, held).await;
@@ -154,8 +169,22 @@ impl Migration {
         Ok(source.is_some_and(|source| !source.is_empty() && Some(source) == target))
     }
 
-    fn from(&self, source: Option<&dyn Datastore>) -> String {
-        source.map_or_else(|| "local".to_owned(), Datastore::summary)
+    /// Has the configuration switched. Whoever still waits to write to what is left is refused from just before on, also
+    /// when this process dies in between: the next command that uses what is left then takes that back.
+    fn switch(&self, to: &str, switch: &mut dyn FnMut() -> Result<(), Failure>) -> Result<(), Failure> {
+        self.leave(to)?;
+        switch().inspect_err(|_| {
+            if let Err(error) = self.source.store.enter() {
+                tracing::debug!(%error, "the store stays marked as left until its next use");
+            }
+        })
+    }
+
+    fn leave(&self, to: &str) -> Result<(), Failure> {
+        match self.source.store.leave(&departure(&self.source.repository, to))? {
+            true => Ok(()),
+            false => nothing_uncommitted(&self.source, UNSENT),
+        }
     }
 
     fn refused(&self, error: CopyError) -> Failure {
@@ -165,6 +194,10 @@ impl Migration {
              or leave the data where it is with --no-migrate",
         )
     }
+}
+
+fn summary(datastore: Option<&dyn Datastore>) -> String {
+    datastore.map_or_else(|| "local".to_owned(), Datastore::summary)
 }
 
 /// A copy that is not complete.

@@ -51,6 +51,8 @@ fn choose_local(context: &Context, arguments: &DatastoreSetup) -> Result<Answer,
     if arguments.dry_run {
         return planned(migration.as_ref(), &target);
     }
+    // It may have been left before.
+    target.store.enter()?;
     let migrated = match &migration {
         None => None,
         Some(migration) => run_async(async |interrupt| {
@@ -97,6 +99,8 @@ fn choose_shared(context: &Context, arguments: &DatastoreSetup) -> Result<Answer
     if arguments.dry_run {
         return planned(migration.as_ref(), &target);
     }
+    // It may have been left before.
+    target.store.enter()?;
     let (summary, profile, migrated) = run_async(async |interrupt| {
         let (summary, profile) =
             Box::pin(unless_interrupted(&interrupt, examine(&target))).await.unwrap_or(Err(Failure::Interrupted))?;

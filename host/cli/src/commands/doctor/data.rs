@@ -44,6 +44,7 @@ pub(super) fn datastore(context: &Context, repository: Repository, online: bool)
         }
     };
     let mut findings = vec![index(&session)];
+    findings.extend(left(&session));
     findings.extend(uncommitted(&session));
     if session.repository.shared_datastore().is_some() {
         findings.push(if online { examined(&session) } else { profile(&session) });
@@ -62,6 +63,15 @@ fn index(session: &Session) -> Finding {
         }
         Err(error) => Finding::bad(subject, State::Broken, error.to_string(), remedy),
     }
+}
+
+/// What the repository names as its datastore was left by another checkout of it.
+fn left(session: &Session) -> Option<Finding> {
+    let departure = session.store.departure().ok().flatten()?;
+    let (to, by) = (departure.to, departure.repository.display());
+    let detail = format!("its data was copied to {to} for {by}; nothing is written to {}", session.choice.name());
+    let remedy = "bring the new peat.yaml; or choose it again, with `peat datastore setup`";
+    Some(Finding::bad("datastore in peat.yaml", State::Broken, detail, remedy))
 }
 
 fn uncommitted(session: &Session) -> Option<Finding> {

@@ -10,7 +10,7 @@ use crate::arguments::RunScopeClose;
 use crate::commands::datastore::namespace::{
     amount_json, amount_words, audit_in, nothing_uncommitted, unfinished, with_namespaces,
 };
-use crate::composition::{Context, DatastoreChoice, Session, run_async};
+use crate::composition::{Context, Session, run_async};
 use crate::failure::Failure;
 use crate::rendering::{Answer, Cell, Page, Table, Tone, short_size};
 
@@ -67,10 +67,7 @@ fn of_scope(context: &Context, arguments: &RunScopeClose) -> Result<Session, Fai
             "{scope} is no run scope; `peat run-scope list` shows those that are open"
         )));
     }
-    let mut repository = context.repository()?;
-    repository.config.namespace = scope.clone();
-    let choice = DatastoreChoice::of(&repository);
-    Session::with_choice(context, repository, choice)
+    Session::in_namespace(context, scope)
 }
 
 /// The scope is gone: what was done with it is told in its parent.

@@ -10,7 +10,7 @@ use super::{
     unfinished, with_namespaces,
 };
 use crate::arguments::NamespaceMigrate;
-use crate::composition::{Context, DatastoreChoice, Session, run_async, run_interruptible};
+use crate::composition::{Context, Session, departure, run_async, run_interruptible};
 use crate::failure::Failure;
 use crate::rendering::{Answer, Page, Tone};
 
@@ -51,18 +51,17 @@ pub(super) fn set(context: &Context, name: &NamespaceName, create: bool) -> Resu
         })?;
         usable(&namespaces, name)?;
         if leads_to(&namespaces, &before, name) {
-            carried = carry_uncommitted(context, &session, name)?;
+            carried = leave(context, &session, name)?;
         } else {
             nothing_uncommitted(&session, SYNC)?;
+            Session::in_namespace(context, name)?.store.enter()?;
         }
     }
     session.repository.write_namespace(name)?;
     drop(session);
     let mut page = Page::default();
     page.text_line(format!("the namespace is {name}"), Tone::Good);
-    if carried > 0 {
-        page.line(format!("{carried} uncommitted results of {before} are for {name} now"));
-    }
+    carried_on(&mut page, carried, &before, name);
     page.hint("next: peat datastore sync");
     Ok(Answer::new(json!({ "namespace": name, "before": before, "carriedCommits": carried }), page))
 }
@@ -81,14 +80,16 @@ pub(super) fn migrate(context: &Context, arguments: &NamespaceMigrate) -> Result
         let moving = carry_out(world, wait, async |state| datastore.migrate_namespace(&before, name, state).await);
         Box::pin(moving).await.map_err(unfinished)
     })?;
+    let carried = leave(context, &session, name)?;
     session.repository.write_namespace(name)?;
     drop(session);
     audit_in(context, name, &format!("moved namespace {before} to {name}: {}", amount_words(report.completed)));
     let mut page = Page::default();
     page.text_line(format!("moved {before} to {name}: {}", amount_words(report.completed)), Tone::Good);
+    carried_on(&mut page, carried, &before, name);
     page.line(format!("peat.yaml says {name} now; whoever still uses {before} is told so"));
     page.hint(format!("what is left of it takes as much room as before: peat datastore namespace delete {before}"));
-    let json = json!({ "migrated": { "from": before, "to": name, "moved": amount_json(report.completed) } });
+    let json = json!({ "migrated": { "from": before, "to": name, "moved": amount_json(report.completed) }, "carriedCommits": carried });
     Ok(Answer::new(json, page))
 }
 
@@ -138,23 +139,31 @@ fn leads_to(namespaces: &[Namespace], from: &NamespaceName, to: &NamespaceName) 
     false
 }
 
+fn carried_on(page: &mut Page, carried: usize, before: &NamespaceName, name: &NamespaceName) {
+    if carried > 0 {
+        page.line(format!("{carried} uncommitted results of {before} are for {name} now"));
+    }
+}
+
 /// Results for the old name, which takes none any more, are staged for the new one: with their commit ids, so that one that
-/// did arrive before the move is not done twice. Each is staged there before it is given up here.
-fn carry_uncommitted(context: &Context, session: &Session, name: &NamespaceName) -> Result<usize, Failure> {
-    let pending = session.store.pending(None)?;
-    if pending.is_empty() {
-        return Ok(0);
-    }
-    let mut repository = context.repository()?;
-    repository.config.namespace = name.clone();
-    let choice = DatastoreChoice::of(&repository);
-    let target = Session::with_choice(context, repository, choice)?;
-    let there = target.store.pending(None)?;
-    for commit in &pending {
-        if !there.iter().any(|other| other.changes.commit_id == commit.changes.commit_id) {
-            target.store.stage(&commit.changes, commit.staged_at_ms)?;
+/// did arrive before the move is not done twice. Each is staged there before it is given up here. From then on nothing is
+/// staged for the old name: whoever still works for it is told so.
+fn leave(context: &Context, session: &Session, name: &NamespaceName) -> Result<usize, Failure> {
+    let target = Session::in_namespace(context, name)?;
+    target.store.enter()?;
+    let departure = departure(&session.repository, &format!("namespace {name}"));
+    let mut carried = 0;
+    loop {
+        let there = target.store.pending(None)?;
+        for commit in session.store.pending(None)? {
+            if !there.iter().any(|other| other.changes.commit_id == commit.changes.commit_id) {
+                target.store.stage(&commit.changes, commit.staged_at_ms)?;
+            }
+            session.store.discard(&commit.changes.commit_id)?;
+            carried += 1;
         }
-        session.store.discard(&commit.changes.commit_id)?;
+        if session.store.leave(&departure)? {
+            return Ok(carried);
+        }
     }
-    Ok(pending.len())
 }

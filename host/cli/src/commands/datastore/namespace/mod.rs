@@ -10,7 +10,7 @@ use peat_core::ports::{Datastore, DatastoreError, ErrorKind, LocalStore as _};
 use serde_json::{Value, json};
 
 use crate::arguments::NamespaceCommand;
-use crate::composition::{Context, DatastoreChoice, Session, run_interruptible};
+use crate::composition::{Context, Session, run_interruptible};
 use crate::failure::Failure;
 use crate::rendering::{Answer, short_size, timestamp};
 
@@ -45,10 +45,7 @@ pub(crate) async fn with_namespaces<'a>(session: &'a Session, what: &str) -> Res
 /// Keeps in another namespace than the repository's that this command changed something. Nothing fails because of it.
 pub(crate) fn audit_in(context: &Context, namespace: &NamespaceName, summary: &str) {
     let audit = || {
-        let mut repository = context.repository()?;
-        repository.config.namespace = namespace.clone();
-        let choice = DatastoreChoice::of(&repository);
-        let session = Session::with_choice(context, repository, choice)?;
+        let session = Session::in_namespace(context, namespace)?;
         run_interruptible(async {
             session.datastore().await?;
             session.audit(summary, &[]).await;
