@@ -4,6 +4,7 @@ use futures::future::join;
 
 use crate::chain::{Chain, Reading, Swap};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gate::{Gate, closed};
 use crate::head::LeaseRecord;
 use crate::keys;
 use crate::lease::{Obstacle, lease_of};
@@ -16,45 +17,62 @@ use crate::root::{Address, Root, Snapshot};
 use crate::types::{AcquireRequest, Lease};
 use crate::wait::Wait;
 
+/// What came of an acquisition.
+#[derive(Debug)]
+enum Acquired {
+    /// The lease, and the ticket it was waited with, which is still in the queue.
+    Lease { lease: Lease, ticket: Option<String> },
+    /// Another living process has the namespace as a whole.
+    Closed(Box<LeaseRecord>),
+}
+
+/// The same, before it is known whether a run scope's copy is current.
+#[derive(Debug)]
+enum Taken {
+    Lease(Lease),
+    Closed(Box<LeaseRecord>),
+}
+
+/// The same of several.
+#[derive(Debug)]
+enum AllAcquired {
+    Leases(Vec<Lease>),
+    Closed(Box<LeaseRecord>),
+}
+
 impl<W: World> Chain<W> {
     /// Acquires the leases of `request` in its order; on failure those already acquired are released.
     ///
-    /// One request a warm, uncontended partition (the swap), and once for all the conditional read of the namespace root,
-    /// unless its clearance is deferred. Two more when this machine has never used the store. Not cancel safe: dropped, a
-    /// lease may remain until its time to live is over.
+    /// One request a warm, uncontended partition, the swap, and beside it one look at the queue, which a release that follows
+    /// soon need not do again. One more where the head bears a mark (`gate`), two when this machine has never used the store.
+    /// Not cancel safe: dropped, a lease may remain until its time to live is over.
     pub async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>> {
         check_acquire(request)?;
         self.know_store(&request.namespace).await?;
         let deadline_ms = self.world.elapsed_ms().saturating_add(request.wait_ms);
         loop {
-            let mut leases: Vec<Lease> = Vec::new();
-            let mut tickets: Vec<(Address<'_>, String)> = Vec::new();
-            for partition in &request.partitions {
-                let address = Address::new(&request.namespace, partition);
-                match self.acquire_root(address, request.ttl_ms, deadline_ms).await {
-                    Ok((lease, ticket)) => {
-                        leases.push(lease);
-                        tickets.extend(ticket.map(|ticket| (address, ticket)));
-                    }
-                    Err(error) => {
-                        self.give_up(&request.namespace, &leases).await;
-                        return Err(error);
-                    }
-                }
-            }
-            if request.defers_clearance {
-                return Ok(leases);
-            }
-            let leave = async {
-                for (address, ticket) in &tickets {
-                    self.delete_tickets(*address, [ticket.as_str()]).await;
-                }
-            };
-            match join(self.structural_holder(&request.namespace), leave).await.0 {
-                Ok(None) => return Ok(leases),
-                Ok(Some(holder)) => {
-                    self.give_up(&request.namespace, &leases).await;
+            match self.acquire_all(request, deadline_ms).await? {
+                AllAcquired::Leases(leases) => return Ok(leases),
+                // Whoever has the namespace waits for what the caller holds.
+                AllAcquired::Closed(holder) if request.holds_others => return Err(closed(&request.namespace, &holder)),
+                AllAcquired::Closed(holder) => {
                     self.wait_for_structural(&request.namespace, holder, deadline_ms).await?;
+                }
+            }
+        }
+    }
+
+    /// All leases, or none.
+    async fn acquire_all(&self, request: &AcquireRequest, deadline_ms: u64) -> Result<AllAcquired> {
+        let mut leases: Vec<Lease> = Vec::new();
+        for partition in &request.partitions {
+            let address = Address::new(&request.namespace, partition);
+            let acquired = self.acquire_root(address, request.ttl_ms, deadline_ms, true).await;
+            match acquired {
+                Ok(Acquired::Lease { lease, .. }) => leases.push(lease),
+                Ok(Acquired::Closed(holder)) => {
+                    self.give_up(&request.namespace, &leases).await;
+                    return Ok(AllAcquired::Closed(holder));
                 }
                 Err(error) => {
                     self.give_up(&request.namespace, &leases).await;
@@ -62,19 +80,37 @@ impl<W: World> Chain<W> {
                 }
             }
         }
+        Ok(AllAcquired::Leases(leases))
     }
 
-    /// Waits for and takes the lease of one root. Answers the ticket it waited with too: it is still in the queue.
-    pub(crate) async fn acquire_root(
+    /// The lease of one root, for a command that waits for no structural lock: `held` then.
+    pub(crate) async fn acquire_one(
         &self,
         address: Address<'_>,
         ttl_ms: u64,
         deadline_ms: u64,
-    ) -> Result<(Lease, Option<String>)> {
+    ) -> Result<(Lease, bool)> {
+        match self.acquire_root(address, ttl_ms, deadline_ms, false).await? {
+            Acquired::Lease { lease, ticket } => {
+                self.delete_tickets(address, ticket.as_deref()).await;
+                Ok((lease, ticket.is_some()))
+            }
+            Acquired::Closed(holder) => Err(closed(address.namespace, &holder)),
+        }
+    }
+
+    /// Waits for and takes the lease of one root. `glances`: looks at the queue for the release that follows.
+    async fn acquire_root(
+        &self,
+        address: Address<'_>,
+        ttl_ms: u64,
+        deadline_ms: u64,
+        glances: bool,
+    ) -> Result<Acquired> {
         let mut wait = Wait::new(deadline_ms, &self.world);
         let mut tried: Vec<String> = Vec::new();
-        let outcome = self.take_when_free(address, ttl_ms, &mut wait, &mut tried).await;
-        if outcome.is_err() {
+        let outcome = self.take_when_free(address, (ttl_ms, glances), &mut wait, &mut tried).await;
+        if !matches!(outcome, Ok(Taken::Lease(_))) {
             self.delete_tickets(address, wait.ticket()).await;
         }
         if let Err(error) = &outcome
@@ -84,17 +120,22 @@ impl<W: World> Chain<W> {
             // A swap of ours may still be applied: the next attempt of this machine must know its nonce.
             let _ = self.world.cache(&abandoned_key(address), tried.join("\n").as_bytes()).await;
         }
-        let lease = self.confirmed(address, outcome?).await?;
-        Ok((lease, wait.ticket().map(str::to_owned)))
+        match outcome? {
+            Taken::Closed(holder) => Ok(Acquired::Closed(holder)),
+            Taken::Lease(lease) => {
+                let lease = self.confirmed(address, lease).await?;
+                Ok(Acquired::Lease { lease, ticket: wait.ticket().map(str::to_owned) })
+            }
+        }
     }
 
     async fn take_when_free(
         &self,
         address: Address<'_>,
-        ttl_ms: u64,
+        (ttl_ms, glances): (u64, bool),
         wait: &mut Wait,
         tried: &mut Vec<String>,
-    ) -> Result<Lease> {
+    ) -> Result<Taken> {
         let mut seen = self.cached_root(address).await.map(Box::new);
         let mut known = seen.is_some() && !self.is_contended(address).await;
         let mut failures = 0;
@@ -118,7 +159,8 @@ impl<W: World> Chain<W> {
                     if let Some(lease) = found.root.lease()
                         && tried.contains(&lease.nonce)
                     {
-                        return Ok(lease_of(address.partition, found));
+                        self.delete_tickets(address, wait.ticket()).await;
+                        return self.admitted(address, found).await;
                     }
                     match self.obstacle(found, wait.ticket()) {
                         Obstacle::None => {}
@@ -142,10 +184,13 @@ impl<W: World> Chain<W> {
             };
             let mut root = root;
             if let Root::Head(head) = &mut root
-                && head.sealed.is_some()
+                && head.is_marked()
             {
-                self.check_seal(address.namespace).await?;
-                head.sealed = None;
+                match self.gate(address.namespace).await? {
+                    Gate::Open => head.unmark(),
+                    Gate::Ours => head.sealed = None,
+                    Gate::Closed(holder) => return Ok(Taken::Closed(holder)),
+                }
             }
             failures += 1;
             if failures > 4 * UNKNOWN_ATTEMPTS_MAX && self.world.elapsed_ms() >= wait.deadline_ms() {
@@ -153,10 +198,26 @@ impl<W: World> Chain<W> {
             }
             let lease = self.new_lease(ttl_ms, wait.ticket());
             tried.push(lease.nonce.clone());
+            if let (Root::Head(head), None) = (&mut root, &etag) {
+                head.guarded = Some(lease.nonce.clone());
+            }
+            // Others keep away: it is as good as taken. Whoever only tries keeps its place until it has the lease.
+            let is_our_turn = wait.ticket().is_some_and(|own| root.next().is_some_and(|next| next.ticket == own));
             root.lease_to(lease);
             let was_cached = seen.as_ref().is_some_and(|seen| seen.age.is_none());
-            match self.swap(address, root, etag.as_deref()).await? {
-                Swap::Done(done) => return Ok(lease_of(address.partition, &done)),
+            let beside = async {
+                if glances {
+                    let ticket = wait.ticket().filter(|_| is_our_turn);
+                    join(self.glance(address, &root), self.delete_tickets(address, ticket)).await;
+                }
+            };
+            match join(self.swap(address, root.clone(), etag.as_deref()), beside).await.0? {
+                Swap::Done(done) => {
+                    if glances && !is_our_turn {
+                        self.delete_tickets(address, wait.ticket()).await;
+                    }
+                    return self.admitted(address, &done).await;
+                }
                 Swap::Changed(current) => {
                     if was_cached {
                         self.note_contended(address, true).await;
@@ -165,6 +226,23 @@ impl<W: World> Chain<W> {
                 }
             }
         }
+    }
+
+    /// What was taken, unless the head bears a mark: of its making, for whoever has the namespace may not have seen it then,
+    /// or of somebody who came before the answer.
+    async fn admitted(&self, address: Address<'_>, found: &Snapshot) -> Result<Taken> {
+        let lease = lease_of(address.partition, found);
+        let Root::Head(head) = &found.root else { return Ok(Taken::Lease(lease)) };
+        if !head.is_marked() {
+            return Ok(Taken::Lease(lease));
+        }
+        let refused = match self.gate(address.namespace).await {
+            Ok(Gate::Open | Gate::Ours) => return Ok(Taken::Lease(lease)),
+            Ok(Gate::Closed(holder)) => Ok(Taken::Closed(holder)),
+            Err(error) => Err(error),
+        };
+        let _ = self.release(address.namespace, &lease).await;
+        refused
     }
 
     /// One pause, then what is at the address now.
@@ -197,10 +275,10 @@ impl<W: World> Chain<W> {
     async fn wait_for_structural(&self, namespace: &str, holder: Box<LeaseRecord>, deadline_ms: u64) -> Result<()> {
         let address = Address::new(namespace, keys::STRUCTURAL);
         let mut wait = Wait::watching(deadline_ms, &self.world);
-        let mut obstacle = Some(holder);
-        while let Some(holder) = &obstacle {
+        let mut gate = Gate::Closed(holder);
+        while let Gate::Closed(holder) = &gate {
             wait.pause(self, address, Some(holder), None).await?;
-            obstacle = self.structural_holder(namespace).await?;
+            gate = self.gate(namespace).await?;
         }
         Ok(())
     }

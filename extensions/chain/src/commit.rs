@@ -8,6 +8,7 @@ use futures::future::join;
 
 use crate::chain::{Chain, Reading, Swap};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gate::Gate;
 use crate::head::{CommitRecord, Head, Next};
 use crate::index::Segments;
 use crate::keys;
@@ -67,9 +68,7 @@ impl<W: World> Chain<W> {
         let mut began_at: Option<u64> = None;
         for attempt in 0..COMMIT_ATTEMPTS_MAX {
             let Some(snapshot) = found else {
-                // The one that was there is gone with its namespace, perhaps: the clearance is of before.
                 found = self.create_head(address, request).await?;
-                self.clearance(address.namespace, &[]).await?;
                 continue;
             };
             let Root::Head(base) = &snapshot.root else {
@@ -100,7 +99,7 @@ impl<W: World> Chain<W> {
                 // What was uploaded may have been committed, removed and deleted again meanwhile.
                 uploaded = None;
             }
-            self.check_may_commit(address, request, &snapshot).await?;
+            let mark = self.check_may_commit(address, request, &snapshot).await?;
             let upload = async {
                 if uploaded.as_ref().is_none_or(|uploaded| uploaded.sweeps != base.sweeps) {
                     let places = match source {
@@ -130,7 +129,8 @@ impl<W: World> Chain<W> {
                 }
                 applied => applied?,
             };
-            match self.swap(address, Root::Head(applied.head), Some(&snapshot.etag)).await? {
+            let head = Head { guarded: mark, ..applied.head };
+            match self.swap(address, Root::Head(head), Some(&snapshot.etag)).await? {
                 Swap::Done(done) => {
                     let version = self.version_after(address, base, &done)?;
                     let keeps = request.lease.is_some() && !request.release;
@@ -156,50 +156,53 @@ impl<W: World> Chain<W> {
             return Ok(Some(Box::new(lease_snapshot(address, lease)?)));
         }
         self.know_store(address.namespace).await?;
-        // It is asked for after the head exists and before the commit, as with a lease.
-        let found = match self.read_root(address, None).await? {
-            Reading::Found(found) => Some(found),
-            Reading::Absent | Reading::NotModified => self.create_head(address, request).await?,
-        };
-        self.clearance(address.namespace, &[]).await?;
-        Ok(found)
+        match self.read_root(address, None).await? {
+            Reading::Found(found) => Ok(Some(found)),
+            Reading::Absent | Reading::NotModified => self.create_head(address, request).await,
+        }
     }
 
-    /// An empty head where there is none, so that whoever seals the namespace finds it.
+    /// An empty head where there is none, so that whoever closes the namespace finds it. It bears a mark, for it may not have
+    /// been found.
     async fn create_head(&self, address: Address<'_>, request: &PushRequest<W::Blob>) -> Result<Option<Box<Snapshot>>> {
         if request.lease.is_some() {
             return Err(lease_gone(address));
         }
         self.current_meta(address.namespace).await?;
-        let head = self.new_head(address).await?;
+        let head = Head { guarded: Some(self.new_id()), ..self.new_head(address).await? };
         match self.swap(address, Root::Head(head), None).await? {
             Swap::Done(done) => Ok(Some(done)),
             Swap::Changed(current) => Ok(current),
         }
     }
 
-    /// The lease is still ours, or (without one) nobody else's; and the partition is not sealed.
+    /// The lease is still ours, or (without one) nobody else's, and nobody has closed the namespace. Answers the mark that the
+    /// head is to bear afterwards.
+    ///
+    /// Under a lease nobody is asked: whoever closes the namespace leaves a mark and waits for its end. The mark of the head
+    /// that was made with this very lease is over, for the root was asked after that.
     async fn check_may_commit(
         &self,
         address: Address<'_>,
         request: &PushRequest<W::Blob>,
         snapshot: &Snapshot,
-    ) -> Result<()> {
-        if let Root::Head(head) = &snapshot.root
-            && head.sealed.is_some()
-        {
-            self.check_seal(address.namespace).await?;
-        }
+    ) -> Result<Option<String>> {
+        let Root::Head(head) = &snapshot.root else { return Ok(None) };
         match &request.lease {
-            Some(lease) if holds(&snapshot.root, lease) => Ok(()),
-            Some(_) => Err(lease_lost(address, &snapshot.root)),
-            None => match self.obstacle(snapshot, None) {
-                Obstacle::Held(lease) => {
-                    let message = format!("{} is held by {}", address.partition, described(&lease.holder));
-                    Err(Error::new(ErrorKind::Held, address.partition, message))
-                }
-                Obstacle::None | Obstacle::Next | Obstacle::Unknown => Ok(()),
-            },
+            Some(lease) if holds(&snapshot.root, lease) => {
+                return Ok(head.guarded.clone().filter(|id| *id != lease.nonce));
+            }
+            Some(_) => return Err(lease_lost(address, &snapshot.root)),
+            None => {}
+        }
+        let is_ours = head.is_marked() && matches!(self.check_gate(address.namespace).await?, Gate::Ours);
+        let mark = head.guarded.clone().filter(|_| is_ours);
+        match self.obstacle(snapshot, None) {
+            Obstacle::Held(lease) => {
+                let message = format!("{} is held by {}", address.partition, described(&lease.holder));
+                Err(Error::new(ErrorKind::Held, address.partition, message))
+            }
+            Obstacle::None | Obstacle::Next | Obstacle::Unknown => Ok(mark),
         }
     }
 

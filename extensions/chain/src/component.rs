@@ -65,10 +65,6 @@ macro_rules! datastore_on_chain {
                     self.0.acquire(request).await
                 }
 
-                async fn clearance(&self, namespace: String, leases: Vec<Lease>) -> Result<(), Error> {
-                    self.0.clearance(&namespace, leases).await
-                }
-
                 async fn acquire_structural(
                     &self,
                     namespace: String,

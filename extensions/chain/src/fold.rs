@@ -19,7 +19,7 @@ use crate::ports::{Object, World};
 use crate::record::{EntryRecord, Place, Record};
 use crate::refusal::{check_state, namespace_absent};
 use crate::root::{Address, Root, Snapshot};
-use crate::seal::{Phase, Sealed, Standing};
+use crate::seal::{Mark, Marked, Phase, Standing};
 use crate::segment::hexadecimal;
 use crate::spill::merge;
 use crate::types::{AcquireRequest, Amount, FoldConflict, Lease, NewEntry, PushRequest, Step, VersionReference};
@@ -70,7 +70,7 @@ impl<W: World> Chain<W> {
     }
 
     async fn begin_fold(&self, name: &str, parent: &str) -> Result<Standing> {
-        self.check_seal(parent).await?;
+        self.check_active(parent).await?;
         let folding = State::Folding { id: self.new_id() };
         let meta = self.change_meta(name, |meta| match &meta.state {
             State::Active => Ok(Some(folding.clone())),
@@ -137,10 +137,10 @@ impl<W: World> Chain<W> {
         store_time_ms: u64,
         id: &str,
     ) -> Result<(Amount, Vec<FoldConflict>)> {
-        let head = match self.seal_head(name, object, store_time_ms, id).await? {
-            Sealed::Done(head) => head,
+        let head = match self.mark_head(name, object, store_time_ms, Mark::Sealed(id)).await? {
+            Marked::Done(head) => head,
             // Made after the scope was closed: nothing can have been committed to it.
-            Sealed::Gone | Sealed::Leased(_) => return Ok((Amount::default(), Vec::new())),
+            Marked::Gone | Marked::Leased(_) => return Ok((Amount::default(), Vec::new())),
         };
         let address = Address::new(name, &head.partition);
         let commits = self.own_commits(address, &head).await?;
@@ -152,7 +152,7 @@ impl<W: World> Chain<W> {
             partitions: vec![head.partition.clone()],
             ttl_ms: LEASE_TTL_MS,
             wait_ms: LEASE_WAIT_MS,
-            defers_clearance: false,
+            holds_others: false,
         };
         let mut lease = self.acquire(&request).await?.pop();
         let mut amount = Amount { partitions: 1, ..Amount::default() };

@@ -33,8 +33,12 @@ pub struct Head {
     /// Whose turn it is after a release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Next>,
-    /// Nothing may be committed any more, because of the move, fold or deletion with this id. Void when the namespace root is
-    /// active: what sealed it was given up.
+    /// Whoever writes asks the namespace root first (`gate`): the id of what put it here. A head that was just made has it, one
+    /// that a structural lock was waiting for, and one that came with a move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarded: Option<String>,
+    /// The same, because nothing may be committed any more: the id of a move, fold or deletion. Void when the namespace root
+    /// is active: what sealed it was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<String>,
     /// Grows with every sweep of orphans: an upload that began under an older number may have been swept.
@@ -161,6 +165,7 @@ impl Head {
             nonce: String::new(),
             lease: None,
             next: None,
+            guarded: None,
             sealed: None,
             sweeps: 0,
             version_floor: 0,
@@ -186,6 +191,7 @@ impl Head {
             nonce: own.nonce,
             lease: None,
             next: None,
+            guarded: None,
             sealed: None,
             sweeps: own.sweeps,
             inherited: Some(self.sequence),
@@ -203,6 +209,7 @@ impl Head {
             nonce: earlier.nonce.clone(),
             lease: earlier.lease.clone(),
             next: earlier.next.clone(),
+            guarded: earlier.guarded.clone(),
             sealed: earlier.sealed.clone(),
             ..self
         }
@@ -212,7 +219,18 @@ impl Head {
     #[must_use]
     pub fn moved(&self) -> Self {
         let epoch = self.epoch + 1;
-        Self { epoch, nonce: String::new(), lease: None, next: None, sealed: None, ..self.clone() }
+        Self { epoch, nonce: String::new(), lease: None, next: None, guarded: None, sealed: None, ..self.clone() }
+    }
+
+    /// Whether it is written only by whoever asked the namespace root after reading it.
+    pub fn is_marked(&self) -> bool {
+        self.guarded.is_some() || self.sealed.is_some()
+    }
+
+    /// What marked it is over.
+    pub fn unmark(&mut self) {
+        self.guarded = None;
+        self.sealed = None;
     }
 
     /// Whether both hold the same commits.
@@ -268,9 +286,9 @@ impl Head {
             return Some("a number in it is too large".to_owned());
         }
         if self.inherited.is_some_and(|inherited| inherited > self.sequence)
-            || self.sealed.as_ref().is_some_and(|id| !keys::is_identity(id))
+            || self.guarded.iter().chain(&self.sealed).any(|id| !keys::is_identity(id))
         {
-            return Some("its seal or what it inherits is not valid".to_owned());
+            return Some("its marks or what it inherits are not valid".to_owned());
         }
         if self.commits.len() > COMMITS_REMEMBERED || self.commits.iter().any(|commit| commit.sequence > self.sequence)
         {

@@ -21,7 +21,7 @@ use crate::meta::{Meta, State};
 use crate::ports::{Object, World};
 use crate::refusal::{check_state, namespace_absent};
 use crate::root::{Address, Root, Snapshot};
-use crate::seal::{Phase, Sealed, Standing, amount_of};
+use crate::seal::{Mark, Marked, Phase, Standing, amount_of};
 use crate::types::{Amount, Step};
 
 impl<W: World> Chain<W> {
@@ -278,11 +278,11 @@ impl<W: World> Chain<W> {
         deadline_ms: u64,
     ) -> Result<Option<Amount>> {
         let Some(partition) = keys::partition_of_head(source, &object.key) else { return Ok(Some(Amount::default())) };
-        let head = match self.seal_head(source, object, store_time_ms, id).await? {
-            Sealed::Done(head) => head,
-            Sealed::Gone => return Ok(Some(Amount::default())),
-            // Made after the source stopped: its holder is refused its clearance and gives it up.
-            Sealed::Leased(_) => return Ok(None),
+        let head = match self.mark_head(source, object, store_time_ms, Mark::Sealed(id)).await? {
+            Marked::Done(head) => head,
+            Marked::Gone => return Ok(Some(Amount::default())),
+            // Made after the source stopped: its holder asks the root, and gives it up.
+            Marked::Leased(_) => return Ok(None),
         };
         let (from, to) = (Address::new(source, partition), Address::new(target, partition));
         if !self.carry_content(from, to, &head, deadline_ms).await? {
@@ -296,14 +296,17 @@ impl<W: World> Chain<W> {
     /// target is replaced: it can hold no commit.
     async fn place_head(&self, to: Address<'_>, head: &Head, id: &str) -> Result<()> {
         let mut there: Option<Box<Snapshot>> = None;
+        // Nobody writes it before the target is in use.
+        let placed = Head { guarded: Some(id.to_owned()), ..head.moved() };
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let etag = there.as_ref().map(|there| there.etag.clone());
-            there = match self.swap(to, Root::Head(head.moved()), etag.as_deref()).await? {
+            there = match self.swap(to, Root::Head(placed.clone()), etag.as_deref()).await? {
                 Swap::Done(_) => return Ok(()),
                 Swap::Changed(there) => there,
             };
-            if let Some(Root::Head(placed)) = there.as_ref().map(|there| &there.root)
-                && placed.same_content(head)
+            if let Some(Root::Head(found)) = there.as_ref().map(|there| &there.root)
+                && found.guarded == placed.guarded
+                && found.same_content(head)
             {
                 return Ok(());
             }

@@ -1,8 +1,8 @@
 //! Namespaces of one store: what there is, making one, and the one way the state of a namespace changes.
 
 use crate::chain::{Chain, Reading, Swap};
-use crate::clearance::Others;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gate::Others;
 use crate::keys;
 use crate::limits::{COMMIT_ATTEMPTS_MAX, SCOPE_REMEMBERED_MS};
 use crate::meta::{Meta, State};
@@ -53,13 +53,13 @@ impl<W: World> Chain<W> {
             return Err(namespace_absent(name));
         }
         if let Some(parent) = parent {
-            self.check_seal(parent).await?;
+            self.check_active(parent).await?;
         }
         let meta = Meta { expires_at_ms, ..Meta::new(name, self.world.now_ms(), self.new_id()) };
         let made = self.claim(meta).await?;
         // Whoever moves or deletes the parent writes its root first and looks for scopes afterwards.
         if let Some(parent) = parent
-            && let Err(refused) = self.check_seal(parent).await
+            && let Err(refused) = self.check_active(parent).await
         {
             if matches!(refused.kind, ErrorKind::Denied | ErrorKind::NotFound) {
                 self.change_meta(name, |meta| Ok((meta.state == State::Active).then_some(State::Deleted))).await?;

@@ -84,15 +84,15 @@ impl<W: World> Chain<W> {
     pub(crate) async fn next_waiter(&self, address: Address<'_>, root: &Root) -> Option<Next> {
         let first = match self.glanced(address, root).await {
             Some(glance) => glance.first,
-            None => self.first_waiter(address, root).await?,
+            None => self.first_waiter(address, root, true).await?,
         };
         Some(Next { ticket: first?, respected_ms: NEXT_RESPECTED_MS })
     }
 
-    /// Looks at the queue for the release of this root. One request.
+    /// Looks at the queue for the release of this root. One request. The holder's own ticket is the caller's to delete.
     pub(crate) async fn glance(&self, address: Address<'_>, root: &Root) {
         let Some(lease) = root.lease() else { return };
-        let Some(first) = self.first_waiter(address, root).await else { return };
+        let Some(first) = self.first_waiter(address, root, false).await else { return };
         let glance = Glance { nonce: lease.nonce.clone(), elapsed_ms: self.world.elapsed_ms(), first };
         let bytes = serde_json::to_vec(&glance).expect("a glance has only string keys");
         let _ = self.world.cache(&glance_key(address), &bytes).await;
@@ -107,12 +107,14 @@ impl<W: World> Chain<W> {
     }
 
     /// The oldest live ticket, the holder's own left out; the outer none when the store did not say.
-    async fn first_waiter(&self, address: Address<'_>, root: &Root) -> Option<Option<String>> {
+    /// Deletes tickets of the dead, and the holder's `own` where that is said.
+    async fn first_waiter(&self, address: Address<'_>, root: &Root, deletes_own: bool) -> Option<Option<String>> {
         let listing = self.world.list(&keys::queue_prefix(address.namespace, address.partition), None).await.ok()?;
         let own = root.lease().and_then(|lease| lease.ticket.as_deref());
         let prefix = keys::queue_prefix(address.namespace, address.partition);
         let is_litter = |modified_ms: u64, id: &str| {
-            own == Some(id) || listing.store_time_ms.saturating_sub(modified_ms) > TICKET_TTL_MS * TICKET_LITTER_FACTOR
+            (deletes_own && own == Some(id))
+                || listing.store_time_ms.saturating_sub(modified_ms) > TICKET_TTL_MS * TICKET_LITTER_FACTOR
         };
         let ids =
             listing.objects.iter().filter_map(|object| Some((object.modified_ms, object.key.strip_prefix(&prefix)?)));

@@ -1,15 +1,15 @@
 //! Sealing the heads of a namespace: the fence behind which nothing is committed any more, for moves, folds and deletions.
 //!
-//! The namespace root says first that no commits are taken: whoever asks for a clearance from then on is refused. Who had
-//! theirs before is waited for, as by the structural lock; who is given up is fenced. Then each head gets the id of the
-//! operation by compare-and-swap: a commit that was on its way finds another head, reads it, and is refused. A head that
-//! is made after the root was written cannot be committed to, because its clearance comes later still.
+//! The namespace root says first that no commits are taken. Then each head gets the id of the operation by compare-and-swap:
+//! a commit that was on its way finds another head, reads it, asks the root (`gate`) and is refused. Whoever holds a head is
+//! waited for, and it is marked meanwhile, so that nobody comes after; who is given up is fenced. A head that is made after
+//! the root was written is made with a mark. The structural lock marks heads in the same way, but does not seal them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chain, Swap};
-use crate::clearance::Others;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gate::Others;
 use crate::head::{Head, LeaseRecord};
 use crate::keys;
 use crate::limits::{COMMIT_ATTEMPTS_MAX, STEP_MS_MAX, STEP_STATE_BYTES_MAX};
@@ -48,15 +48,39 @@ pub(crate) struct Standing {
     pub(crate) total: Amount,
 }
 
+/// What is left in a head, with the id of who leaves it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mark<'a> {
+    /// Of a structural lock: its own process goes on to write.
+    Guarded(&'a str),
+    /// Of a move, a fold or a deletion: nobody does.
+    Sealed(&'a str),
+}
+
 /// What became of a head.
 #[derive(Debug)]
-pub(crate) enum Sealed {
+pub(crate) enum Marked {
     /// It is not there any more.
     Gone,
-    /// It is sealed, by now or before.
+    /// It has the mark, by now or before.
     Done(Box<Head>),
-    /// Another living process has its lease.
+    /// Another living process has its lease. Nobody takes it afterwards without asking.
     Leased(Box<LeaseRecord>),
+}
+
+impl Mark<'_> {
+    fn id(&self) -> &str {
+        match self {
+            Self::Guarded(id) | Self::Sealed(id) => id,
+        }
+    }
+
+    fn is_in(&self, head: &Head) -> bool {
+        match self {
+            Self::Guarded(id) => head.guarded.as_deref() == Some(id),
+            Self::Sealed(id) => head.sealed.as_deref() == Some(id),
+        }
+    }
 }
 
 impl Standing {
@@ -112,14 +136,15 @@ impl<W: World> Chain<W> {
             let listing = self.world.list(&keys::index_prefix(namespace), standing.listing.as_deref()).await?;
             let heads =
                 listing.objects.iter().filter(|object| keys::partition_of_head(namespace, &object.key).is_some());
-            let seals = heads.map(|object| self.seal_head(namespace, object, listing.store_time_ms, &standing.id));
+            let seals = heads
+                .map(|object| self.mark_head(namespace, object, listing.store_time_ms, Mark::Sealed(&standing.id)));
             let mut total = Amount::default();
             let mut leased = None;
             for sealed in self.all(seals.collect()).await? {
                 match sealed {
-                    Sealed::Gone => {}
-                    Sealed::Done(head) => total += amount_of(&head),
-                    Sealed::Leased(lease) => leased = Some(lease),
+                    Marked::Gone => {}
+                    Marked::Done(head) => total += amount_of(&head),
+                    Marked::Leased(lease) => leased = Some(lease),
                 }
             }
             if let Some(lease) = leased {
@@ -143,43 +168,49 @@ impl<W: World> Chain<W> {
         }
     }
 
-    /// Seals one head. One swap where nobody has it, none where it is done.
-    pub(crate) async fn seal_head(
+    /// Marks one head. One swap, two where somebody has its lease, none where it is done.
+    pub(crate) async fn mark_head(
         &self,
         namespace: &str,
         object: &Object,
         store_time_ms: u64,
-        id: &str,
-    ) -> Result<Sealed> {
-        let Some(partition) = keys::partition_of_head(namespace, &object.key) else { return Ok(Sealed::Gone) };
+        mark: Mark<'_>,
+    ) -> Result<Marked> {
+        let Some(partition) = keys::partition_of_head(namespace, &object.key) else { return Ok(Marked::Gone) };
         let address = Address::new(namespace, partition);
         let mut found = self.listed_root(address, object, store_time_ms).await?;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let Some(snapshot) = &found else { return Ok(Sealed::Gone) };
-            let Root::Head(head) = &snapshot.root else { return Ok(Sealed::Gone) };
-            if head.sealed.as_deref() == Some(id) {
-                return Ok(Sealed::Done(Box::new(head.clone())));
-            }
-            match self.others_lease(snapshot) {
-                Others::Living(lease) => return Ok(Sealed::Leased(lease)),
-                Others::Unknown => {
+            let Some(snapshot) = &found else { return Ok(Marked::Gone) };
+            let Root::Head(head) = &snapshot.root else { return Ok(Marked::Gone) };
+            let mut marked = Head { guarded: Some(mark.id().to_owned()), ..head.clone() };
+            match (self.others_lease(snapshot), mark) {
+                (Others::Unknown, _) => {
                     found = self.fresh_root(address).await?;
                     continue;
                 }
-                Others::None | Others::GivenUp => {}
+                (Others::Living(lease), _) if head.guarded == marked.guarded => return Ok(Marked::Leased(lease)),
+                // It keeps its lease. The next look finds both.
+                (Others::Living(_), _) => {}
+                (Others::None, _) | (Others::Own, Mark::Guarded(_)) if mark.is_in(head) => {
+                    return Ok(Marked::Done(Box::new(head.clone())));
+                }
+                (Others::Own, Mark::Guarded(_)) => {}
+                (Others::None, Mark::Guarded(_)) => {}
+                (Others::None | Others::GivenUp | Others::Own, _) => {
+                    marked.lease = None;
+                    marked.epoch += 1;
+                    if let Mark::Sealed(id) = mark {
+                        marked.sealed = Some(id.to_owned());
+                        marked.next = None;
+                    }
+                }
             }
-            let mut root = snapshot.root.clone();
-            root.break_lease();
-            if let Root::Head(head) = &mut root {
-                head.sealed = Some(id.to_owned());
-                head.next = None;
-            }
-            found = match self.swap(address, root, Some(&snapshot.etag)).await? {
+            found = match self.swap(address, Root::Head(marked), Some(&snapshot.etag)).await? {
                 Swap::Done(done) => Some(*done),
                 Swap::Changed(current) => current.map(|current| *current),
             };
         }
-        let message = format!("{partition} is changed by others faster than it can be sealed; run the command again");
+        let message = format!("{partition} is changed by others faster than it can be marked; run the command again");
         Err(Error::new(ErrorKind::Unavailable(None), partition, message))
     }
 }

@@ -49,7 +49,7 @@ impl<W: World> Chain<W> {
                 _ => {}
             }
         }
-        self.check_seal(namespace).await?;
+        self.check_active(namespace).await?;
         Ok(Profile { store_id: record.store_id, format_version: record.format, findings })
     }
 

@@ -110,8 +110,9 @@ pub struct AcquireRequest {
     pub ttl_ms: u64,
     /// How long to wait for others.
     pub wait_ms: u64,
-    /// The caller asks for the clearance of the leases itself, before it writes under them.
-    pub defers_clearance: bool,
+    /// The caller has other leases of the namespace already: whoever has the structural lease waits for those, so it is
+    /// refused (`held`, with [`crate::keys::STRUCTURAL`] as the subject) instead of waiting for that one.
+    pub holds_others: bool,
 }
 
 /// Somebody who waits for a lease.

@@ -172,11 +172,11 @@ fn seven_expired_entries_cost_two_requests_a_partition_however_many_entries_ther
             let collected = chain.collect(&collect_request(&store, &due)).await.unwrap();
             assert_eq!(collected.iter().map(|collected| collected.expired.len()).sum::<usize>(), 7);
             let requests = store.take_requests();
-            assert_eq!(requests.len(), 2 * 7 + 1, "{requests:#?}");
+            assert_eq!(requests.len(), 2 * 7, "{requests:#?}");
             store.advance(DAY_MS);
             chain.collect(&collect_request(&store, &due)).await.unwrap();
             let requests = store.take_requests();
-            assert_eq!(requests.len(), 3 * 7 + 2, "a deletion more for each, and a look for run scopes: {requests:#?}");
+            assert_eq!(requests.len(), 3 * 7 + 1, "a deletion more for each, and a look for run scopes: {requests:#?}");
             chain.collect(&collect_request(&store, &partitions[..16])).await.unwrap();
             assert!(store.take_requests().is_empty(), "there is nothing left to do");
         });

@@ -83,6 +83,9 @@ fn a_namespace_of_a_newer_format_is_neither_read_nor_written() {
     let chain = machine(&store, 1);
     run(&store, async {
         write(&chain, "c1", "a", b"1").await.unwrap();
+        // Whoever brings a namespace to a newer format closes it meanwhile.
+        let structural = machine(&store, 2).acquire_structural(NAMESPACE, TTL_MS, 0).await.unwrap();
+        assert_eq!(structural.partition, peat_chain::keys::STRUCTURAL);
         store.tamper("default/_index/_meta.json", &sealed(r#"{"format":2}"#));
         assert_eq!(pull(&chain).await.unwrap_err().kind, ErrorKind::Unsupported);
         assert_eq!(acquire(&chain, 0).await.unwrap_err().kind, ErrorKind::Unsupported);

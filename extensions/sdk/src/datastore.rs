@@ -71,12 +71,6 @@ pub trait Sync: Datastore {
 pub trait Locks: Datastore {
     /// Acquires in the order given; on failure those already acquired are released.
     async fn acquire(&self, request: AcquireRequest) -> Result<Vec<Lease>, Error>;
-    /// What `acquire` left out when it was asked with `defers_clearance`. An extension whose `acquire` leaves nothing out
-    /// keeps this.
-    async fn clearance(&self, namespace: String, leases: Vec<Lease>) -> Result<(), Error> {
-        let _ = (namespace, leases);
-        Ok(())
-    }
     /// The lease of the whole namespace.
     async fn acquire_structural(&self, namespace: String, ttl_ms: u64, wait_ms: u64) -> Result<Lease, Error>;
     /// `lease-lost` when it is somebody else's by now.

@@ -50,7 +50,7 @@ pub async fn prune(
     (ttl, wait): (Duration, Duration),
     interrupt: &Interrupt,
 ) -> Result<Pruned, HoldError> {
-    let wanted = Wanted { partitions: std::slice::from_ref(partition), ttl, wait, defers_clearance: false };
+    let wanted = Wanted { partitions: std::slice::from_ref(partition), ttl, wait };
     let held = hold::take(&ports.hold, &wanted, interrupt).await?;
     let work = held.unless_lost(&ports.hold, remove_all(ports, &held, partition));
     let pruned = hold::unless_interrupted(interrupt, work).await;

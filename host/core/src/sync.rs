@@ -349,8 +349,6 @@ async fn push_one(
         partitions: std::slice::from_ref(partition),
         ttl: request.lease_ttl,
         wait: request.lock_timeout,
-        // Nothing comes before its first commit.
-        defers_clearance: false,
     };
     let held = hold::take(&ports.hold, &wanted, interrupt).await?;
     let result = hydrate::push_pending(ports, &held, partition).await;

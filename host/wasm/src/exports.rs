@@ -79,7 +79,6 @@ exports! {
     Pull "pull" (sync::PullRequest,) => Answered<sync::PullPage>: Datastore.peat_datastore_sync.func_pull;
     Push "push" (sync::PushRequest,) => Answered<sync::Receipt>: Datastore.peat_datastore_sync.func_push;
     Acquire "acquire" (locks::AcquireRequest,) => Answered<Vec<Lease>>: WithLocks.peat_datastore_locks.func_acquire;
-    Clearance "clearance" (String, Vec<Lease>) => Answered<()>: WithLocks.peat_datastore_locks.func_clearance;
     AcquireStructural "acquire-structural" (String, u64, u64) => Answered<Lease>:
         WithLocks.peat_datastore_locks.func_acquire_structural;
     Renew "renew" (String, Lease) => Answered<Lease>: WithLocks.peat_datastore_locks.func_renew;

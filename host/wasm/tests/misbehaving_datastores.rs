@@ -167,7 +167,7 @@ async fn one_that_promises_what_it_does_not_export_is_used_without_it() {
         partitions: vec![partition()],
         ttl: Duration::from_secs(1),
         wait: Duration::ZERO,
-        defers_clearance: false,
+        holds_others: false,
     };
     match datastore.acquire(&request).await {
         Err(DatastoreError::Refused { kind: ErrorKind::Unsupported, .. }) => {}

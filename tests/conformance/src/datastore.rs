@@ -89,7 +89,7 @@ const TTL: Duration = Duration::from_secs(60);
 
 impl Machine {
     async fn acquire(&self, of: &PartitionName, wait: Duration) -> Result<Lease, DatastoreError> {
-        let request = AcquireRequest { partitions: vec![of.clone()], ttl: TTL, wait, defers_clearance: false };
+        let request = AcquireRequest { partitions: vec![of.clone()], ttl: TTL, wait, holds_others: false };
         Ok(self.datastore.acquire(&request).await?.remove(0))
     }
 
@@ -331,7 +331,7 @@ pub async fn several_leases_are_had_together_or_not_at_all(machines: &dyn Machin
     let (one, other) = (joined(machines).await, joined(machines).await);
     let partitions = vec![partition("model-a"), partition("model-b"), partition("model-c")];
     let request =
-        AcquireRequest { partitions: partitions.clone(), ttl: TTL, wait: Duration::ZERO, defers_clearance: false };
+        AcquireRequest { partitions: partitions.clone(), ttl: TTL, wait: Duration::ZERO, holds_others: false };
     let leases = one.datastore.acquire(&request).await.unwrap();
     assert_eq!(leases.iter().map(|lease| lease.partition.clone()).collect::<Vec<_>>(), partitions);
     for lease in &leases {
@@ -362,7 +362,7 @@ pub async fn a_lease_that_expired_is_taken_over_and_its_holder_cannot_commit(mac
         partitions: vec![of.clone()],
         ttl: Duration::from_secs(1),
         wait: Duration::ZERO,
-        defers_clearance: false,
+        holds_others: false,
     };
     let slept = one.datastore.acquire(&request).await.unwrap().remove(0);
     let taken = other.acquire(&of, Duration::from_secs(60)).await.unwrap();

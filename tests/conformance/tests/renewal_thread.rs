@@ -30,7 +30,7 @@ fn datastore(state: &SharedState) -> Arc<MemoryDatastore> {
 }
 
 fn request(ttl: Duration) -> AcquireRequest {
-    AcquireRequest { partitions: vec![partition("p")], ttl, wait: Duration::ZERO, defers_clearance: false }
+    AcquireRequest { partitions: vec![partition("p")], ttl, wait: Duration::ZERO, holds_others: false }
 }
 
 async fn kept(datastore: &Arc<MemoryDatastore>, ttl: Duration) -> (KeptLease, RenewalThread) {

@@ -157,7 +157,7 @@ async fn filled(partitions: usize, commits: usize, entries: usize) -> Arc<Counti
                 partitions: vec![partition.clone()],
                 ttl: TTL,
                 wait: Duration::ZERO,
-                defers_clearance: false,
+                holds_others: false,
             };
             let lease = writer.datastore.acquire(&request).await.unwrap().pop();
             writer

@@ -56,10 +56,8 @@ fn the_same_holds_with_the_real_local_store() {
 }
 
 #[test]
-fn a_locked_write_on_a_warm_machine_is_four_requests_two_of_them_one_after_the_other() {
-    assert_eq!(warm_write(false), WriteCost { requests: 4, round_trips: 2 });
-    // What cannot be undone begins when the namespace is known to be free.
-    assert_eq!(warm_write(true), WriteCost { requests: 4, round_trips: 3 });
+fn a_locked_write_on_a_warm_machine_is_three_requests_two_of_them_one_after_the_other() {
+    assert_eq!(warm_write(), WriteCost { requests: 3, round_trips: 2 });
 }
 
 /// The first schedule that shows that a rule is missing.
@@ -73,8 +71,8 @@ fn is_missed(rule: Rule, violation: &str) {
 }
 
 #[test]
-fn without_the_clearance_somebody_commits_under_the_structural_lock() {
-    is_missed(Rule::Clearance, "held the structural lock");
+fn without_the_marks_in_the_heads_somebody_commits_under_the_structural_lock() {
+    is_missed(Rule::Marks, "held the structural lock");
 }
 
 #[test]

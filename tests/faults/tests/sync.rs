@@ -122,12 +122,8 @@ fn three_partitions(clock: &ManualClock) -> SharedState {
     let writer = Machine::new(clock, &state);
     for of in ["a", "b", "c"] {
         clock.run(async {
-            let request = AcquireRequest {
-                partitions: vec![partition(of)],
-                ttl: TTL,
-                wait: Duration::ZERO,
-                defers_clearance: false,
-            };
+            let partitions = vec![partition(of)];
+            let request = AcquireRequest { partitions, ttl: TTL, wait: Duration::ZERO, holds_others: false };
             let lease = writer.datastore.acquire(&request).await.unwrap().pop();
             let changes = changes(of, &["one", "two", "three"]);
             writer

@@ -155,7 +155,7 @@ pub(crate) fn acquisition() -> AcquireRequest {
         partitions: vec![PARTITION.to_owned()],
         ttl_ms: 30_000,
         wait_ms: 0,
-        defers_clearance: false,
+        holds_others: false,
     }
 }
 

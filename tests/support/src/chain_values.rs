@@ -96,7 +96,7 @@ pub fn acquire_request(namespace: &str, request: &ports::AcquireRequest) -> chai
         partitions: request.partitions.iter().map(ToString::to_string).collect(),
         ttl_ms: millis(request.ttl),
         wait_ms: millis(request.wait),
-        defers_clearance: request.defers_clearance,
+        holds_others: request.holds_others,
     }
 }
 

@@ -287,7 +287,10 @@ impl Datastore for MemoryDatastore {
             let mut leases = Vec::new();
             for partition in &request.partitions {
                 loop {
-                    let is_kept_out = !request.defers_clearance && self.state.lock().is_structurally_locked;
+                    let is_kept_out = self.state.lock().is_structurally_locked;
+                    if is_kept_out && request.holds_others {
+                        return Err(refused(ErrorKind::Held, PartitionName::structural().as_str()));
+                    }
                     if !is_kept_out && let Some(lease) = self.try_acquire(partition, request.ttl) {
                         leases.push(lease);
                         break;
@@ -301,17 +304,6 @@ impl Datastore for MemoryDatastore {
             Ok(leases)
         };
         self.strike("acquire", work).await
-    }
-
-    async fn clearance(&self, leases: &[Lease]) -> Result<(), DatastoreError> {
-        let work = async {
-            if !self.features.locks {
-                return Err(refused(ErrorKind::Unsupported, "clearance"));
-            }
-            let first = leases.first().map_or("structural", |lease| lease.partition.as_str());
-            if self.state.lock().is_structurally_locked { Err(refused(ErrorKind::Held, first)) } else { Ok(()) }
-        };
-        self.strike("clearance", work).await
     }
 
     async fn renew(&self, lease: &Lease) -> Result<Lease, DatastoreError> {

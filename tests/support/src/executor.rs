@@ -16,7 +16,6 @@ type Method = dyn for<'a> Fn(
 /// Runs the closure it was made of, whatever the method.
 pub struct ClosureExecutor {
     method: Box<Method>,
-    starts_processes: bool,
 }
 
 impl std::fmt::Debug for ClosureExecutor {
@@ -37,13 +36,7 @@ impl ClosureExecutor {
         + Sync
         + 'static,
     ) -> Self {
-        Self { method: Box::new(method), starts_processes: false }
-    }
-
-    /// The same for a method that acts outside of what can be undone.
-    #[must_use]
-    pub fn acting_outside(self) -> Self {
-        Self { starts_processes: true, ..self }
+        Self { method: Box::new(method) }
     }
 }
 
@@ -56,9 +49,5 @@ impl MethodExecutor for ClosureExecutor {
         log: &dyn RunLog,
     ) -> Result<MethodOutcome, MethodError> {
         (self.method)(invocation, data, log).await
-    }
-
-    fn starts_processes(&self) -> bool {
-        self.starts_processes
     }
 }

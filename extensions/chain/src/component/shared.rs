@@ -96,16 +96,10 @@ impl Shared {
             partitions: request.partitions,
             ttl_ms: request.ttl_ms,
             wait_ms: request.wait_ms,
-            defers_clearance: request.defers_clearance,
+            holds_others: request.holds_others,
         };
         let leases = self.chain.acquire(&request).await.map_err(to_host_error)?;
         Ok(leases.into_iter().map(to_lease).collect())
-    }
-
-    /// Whether under these leases may be written.
-    pub async fn clearance(&self, namespace: &str, leases: Vec<wit::Lease>) -> Result<()> {
-        let leases: Vec<_> = leases.into_iter().map(from_lease).collect();
-        self.chain.clearance(namespace, &leases).await.map_err(to_host_error)
     }
 
     /// The lease of the namespace.

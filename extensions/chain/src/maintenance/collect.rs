@@ -5,8 +5,6 @@
 //! Objects are deleted before the marks forget them, so whoever is killed in between leaves marks, and the next collection
 //! deletes the rest; an object that is gone already is deleted once more.
 
-use futures::future::join;
-
 use crate::chain::{Chain, Reading, Swap};
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::Head;
@@ -79,20 +77,16 @@ impl<W: World> Chain<W> {
         });
         let taken: Vec<Option<Result<Taken>>> = self.all(takes.collect()).await?;
         let refused = taken.iter().flatten().filter_map(|taken| taken.as_ref().err()).find(|error| !is_left(error));
-        let cleared = match refused {
+        let deletes = looked.iter().any(|(_, work)| work.deletes());
+        let read = match refused {
             Some(error) => Err(error.clone()),
-            None if taken.iter().flatten().any(Result::is_ok) => {
-                // The heads have changed: whoever copies one into a run scope from now on notices (`confirm_copy`).
-                let scopes = async {
-                    let deletes = looked.iter().any(|(_, work)| work.deletes());
-                    if deletes { self.read_by_scopes(&request.namespace).await.map(Some) } else { Ok(None) }
-                };
-                let (cleared, read) = join(self.clearance(&request.namespace, &[]), scopes).await;
-                cleared.and(read)
+            // The heads have changed: whoever copies one into a run scope from now on notices (`confirm_copy`).
+            None if deletes && taken.iter().flatten().any(Result::is_ok) => {
+                self.read_by_scopes(&request.namespace).await.map(Some)
             }
             None => Ok(None),
         };
-        let read = match cleared {
+        let read = match read {
             Ok(read) => read,
             Err(error) => {
                 for taken in taken.iter().flatten().flatten() {
@@ -174,9 +168,8 @@ impl<W: World> Chain<W> {
     async fn take(&self, address: Address<'_>, request: &CollectRequest) -> Result<Taken> {
         let began_ms = self.world.elapsed_ms();
         let deadline_ms = began_ms.saturating_add(request.wait_ms);
-        let (lease, ticket) = self.acquire_root(address, request.ttl_ms, deadline_ms).await?;
-        self.delete_tickets(address, ticket.as_deref()).await;
-        Ok(Taken { lease, taken_ms: self.world.elapsed_ms(), waited: ticket.is_some(), is_read: None })
+        let (lease, waited) = self.acquire_one(address, request.ttl_ms, deadline_ms).await?;
+        Ok(Taken { lease, taken_ms: self.world.elapsed_ms(), waited, is_read: None })
     }
 
     /// Collects under a lease, and gives it up, however it ends.
@@ -423,7 +416,9 @@ fn check_records(address: Address<'_>, head: &Head) -> Result<()> {
 
 /// The partition is somebody else's, now or for good: the others go on.
 fn is_left(error: &Error) -> bool {
-    matches!(error.kind, ErrorKind::Held | ErrorKind::LeaseLost | ErrorKind::Denied | ErrorKind::Exhausted)
+    // Whoever has the namespace has all of them.
+    error.subject != keys::STRUCTURAL
+        && matches!(error.kind, ErrorKind::Held | ErrorKind::LeaseLost | ErrorKind::Denied | ErrorKind::Exhausted)
 }
 
 fn check_collect(request: &CollectRequest) -> Result<()> {

@@ -11,7 +11,7 @@ mod search;
 mod state;
 
 use model::{Participants, Property};
-use rules::{Clearance, Rules};
+use rules::{Asks, Rules};
 use search::search;
 use state::Role::{Keeper, Writer};
 use state::{Bounds, Role};
@@ -19,11 +19,18 @@ use state::{Bounds, Role};
 /// Writers only: takeovers and commits. Deeper, because there is no namespace root to write.
 const WRITERS: Bounds = Bounds { head_writes: 8, root_writes: 0, late_writes: 2 };
 
-/// With structural locks.
-const MIXED: Bounds = Bounds { head_writes: 5, root_writes: 5, late_writes: 1 };
+/// With a structural lock.
+const MIXED: Bounds = Bounds { head_writes: 5, root_writes: 4, late_writes: 1 };
+
+/// With two of them.
+const STRUCTURAL: Bounds = Bounds { head_writes: 4, root_writes: 5, late_writes: 1 };
 
 fn participants(roles: [Role; 3], rules: Rules) -> Participants {
-    let bounds = if roles.contains(&Keeper) { MIXED } else { WRITERS };
+    let bounds = match roles.iter().filter(|role| **role == Keeper).count() {
+        0 => WRITERS,
+        1 => MIXED,
+        _ => STRUCTURAL,
+    };
     Participants { roles, rules, bounds }
 }
 
@@ -78,20 +85,32 @@ fn without_remembered_commits_a_commit_is_done_twice() {
 }
 
 #[test]
-fn without_clearance_a_writer_commits_under_a_structural_lock() {
-    let rules = Rules { clearance: Clearance::Never, ..Rules::ALL };
+fn without_asking_a_writer_commits_under_a_structural_lock() {
+    let rules = Rules { asks: Asks::Never, ..Rules::ALL };
     breaks([Writer, Writer, Keeper], rules, Property::KeptOut);
 }
 
 #[test]
-fn a_clearance_from_before_the_lease_is_worth_nothing() {
-    let rules = Rules { clearance: Clearance::BeforeTheLease, ..Rules::ALL };
+fn an_answer_from_before_the_head_was_read_is_worth_nothing() {
+    let rules = Rules { asks: Asks::BeforeTheHead, ..Rules::ALL };
     breaks([Writer, Writer, Keeper], rules, Property::KeptOut);
 }
 
 #[test]
-fn a_structural_command_that_looks_at_the_heads_before_it_locks_misses_a_lease() {
-    let rules = Rules { locks_before_it_looks: false, ..Rules::ALL };
+fn a_head_that_is_made_without_a_mark_is_missed_by_a_structural_command() {
+    let rules = Rules { makes_marked: false, ..Rules::ALL };
+    breaks([Writer, Writer, Keeper], rules, Property::KeptOut);
+}
+
+#[test]
+fn a_structural_command_that_marks_nothing_keeps_nobody_out() {
+    let rules = Rules { keeper_marks: false, ..Rules::ALL };
+    breaks([Writer, Writer, Keeper], rules, Property::KeptOut);
+}
+
+#[test]
+fn a_structural_command_that_marks_the_heads_before_it_locks_keeps_nobody_out() {
+    let rules = Rules { locks_before_it_marks: false, ..Rules::ALL };
     breaks([Writer, Writer, Keeper], rules, Property::KeptOut);
 }
 

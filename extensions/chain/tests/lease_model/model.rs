@@ -1,6 +1,6 @@
 //! The steps of writers and keepers. A step is one request, or what a participant concludes from an answer.
 
-use crate::rules::{Clearance, Rules};
+use crate::rules::{Asks, Rules};
 use crate::state::{At, Bounds, Head, Id, Role, Root, State, Write};
 
 /// What must hold in every state.
@@ -81,12 +81,19 @@ impl Participants {
                 At::Begin | At::Allowed | At::Looked | At::CommitUnsure { .. } | At::RenewalUnsure => {
                     steps.push(Step::Read(id));
                 }
+                At::Seen(head) if self.must_ask(head) => steps.push(Step::Read(id)),
                 At::Seen(head) => {
                     // Whoever waits reads again.
                     if head.lease.is_some_and(|holder| holder != id) && state.head != head {
                         steps.push(Step::Read(id));
                     }
                     self.writes(state, id, steps);
+                }
+                At::Asking { cleared: false, .. } => {
+                    steps.push(Step::Read(id));
+                    if is_others(state.root.lease, id) {
+                        steps.push(Step::GiveUpHolder(id));
+                    }
                 }
                 At::Held { cleared: false, .. } => {
                     steps.push(Step::Read(id));
@@ -107,7 +114,9 @@ impl Participants {
                     }
                     self.writes(state, id, steps);
                 }
-                At::Held { cleared: true, .. }
+                At::Asking { cleared: true, .. }
+                | At::Held { cleared: true, .. }
+                | At::Marking { .. }
                 | At::FencingRoot { .. }
                 | At::FencingHead { .. }
                 | At::Drained(_)
@@ -190,21 +199,34 @@ impl Participants {
     fn read(&self, next: &mut State, id: Id) {
         let (head, root) = (next.head, next.root);
         next.at[id] = match (self.roles[id], next.at[id]) {
-            (Role::Writer, At::Begin) if self.rules.clearance == Clearance::BeforeTheLease => {
-                if is_others(root.lease, id) { At::Begin } else { At::Allowed }
+            (Role::Writer, At::Begin) if self.rules.asks == Asks::BeforeTheHead => {
+                if is_others(root.lease, id) {
+                    At::Begin
+                } else {
+                    At::Allowed
+                }
             }
+            (Role::Writer, At::Seen(own)) if self.must_ask(own) => self.asked(own, root, id),
+            (Role::Writer, At::Asking { head: own, .. }) => self.asked(own, root, id),
             (Role::Writer, At::Begin | At::Allowed | At::Seen(_)) => self.seen(head, id),
             (Role::Writer, At::Held { head: own, .. }) => At::Held { head: own, cleared: !is_others(root.lease, id) },
             (Role::Writer, At::CommitUnsure { head: own }) => self.look_again(own, head, id),
-            (Role::Keeper, At::Begin) if !self.rules.locks_before_it_looks => {
+            (Role::Keeper, At::Begin) if !self.rules.locks_before_it_marks => {
                 if is_others(head.lease, id) {
                     At::Begin
+                } else if head.exists {
+                    At::Marking { root, head }
                 } else {
                     At::Looked
                 }
             }
             (Role::Keeper, At::Begin | At::Looked | At::RootSeen(_)) if root.lease == Some(id) => self.locked(root),
             (Role::Keeper, At::Begin | At::Looked | At::RootSeen(_)) => At::RootSeen(root),
+            (Role::Keeper, At::Draining(own)) if !head.exists => self.drained(next, own, id),
+            (Role::Keeper, At::Draining(own)) if self.rules.keeper_marks && head.mark != Some(id) => {
+                // It is left beside a lease too, so that nobody comes after.
+                At::Marking { root: own, head }
+            }
             (Role::Keeper, At::Draining(own)) if is_others(head.lease, id) => At::Draining(own),
             (Role::Keeper, At::Draining(own)) => self.drained(next, own, id),
             (Role::Keeper, At::RenewalUnsure) if root.lease == Some(id) && root.drained => At::Holding(root),
@@ -224,11 +246,21 @@ impl Participants {
         if self.rules.remembers_commits && head.commits[id].is_some() {
             return At::Done;
         }
-        At::Held { head, cleared: self.rules.clearance != Clearance::AfterTheLease }
+        // It has made the head, or somebody marked it before the answer came.
+        At::Held { head, cleared: self.rules.asks == Asks::Never || head.mark.is_none() }
+    }
+
+    /// A marked head is written after the root was asked.
+    fn must_ask(&self, head: Head) -> bool {
+        head.mark.is_some() && self.rules.asks == Asks::AfterTheHead
+    }
+
+    fn asked(&self, head: Head, root: Root, id: Id) -> At {
+        At::Asking { head, cleared: !is_others(root.lease, id) }
     }
 
     fn locked(&self, root: Root) -> At {
-        if self.rules.locks_before_it_looks { At::Draining(root) } else { At::Drained(root) }
+        if self.rules.locks_before_it_marks { At::Draining(root) } else { At::Drained(root) }
     }
 
     /// After a commit without answer, or one that was refused.
@@ -253,8 +285,12 @@ impl Participants {
     fn give_up_holder(&self, next: &mut State, id: Id) {
         let (head, root) = (next.head, next.root);
         next.at[id] = match next.at[id] {
-            At::Held { head: own, .. } if self.rules.writer_fences => At::FencingRoot { head: own, root },
+            At::Held { head: own, .. } if self.rules.writer_fences => At::FencingRoot { head: own, root, holds: true },
             At::Held { head: own, .. } => At::Held { head: own, cleared: true },
+            At::Asking { head: own, .. } if self.rules.writer_fences => {
+                At::FencingRoot { head: own, root, holds: false }
+            }
+            At::Asking { head: own, .. } => At::Asking { head: own, cleared: true },
             At::Draining(own) if self.rules.keeper_fences => At::FencingHead { root: own, head },
             At::Draining(own) => self.drained(next, own, id),
             other => other,
@@ -264,9 +300,10 @@ impl Participants {
     /// What a participant writes next.
     fn write_of(&self, state: &State, id: Id) -> Option<Write> {
         Some(match state.at[id] {
-            At::Seen(head) => {
+            At::Seen(head) | At::Asking { head, cleared: true } => {
                 let raised = head.lease.is_none() || self.rules.takeover_raises_epoch;
-                let new = Head { epoch: head.epoch + u8::from(raised), lease: Some(id), ..head };
+                let mark = (!head.exists && self.rules.makes_marked).then_some(id);
+                let new = Head { exists: true, epoch: head.epoch + u8::from(raised), lease: Some(id), mark, ..head };
                 Write::Head { matches: head.etag, new, commits: false }
             }
             // Somebody has the structural lock: the lease is given back.
@@ -275,7 +312,8 @@ impl Participants {
             }
             At::Held { head, cleared: true } => {
                 // The first one commits without giving its lease up, and is never heard of again.
-                let mut new = Head { lease: (id == 0).then_some(id), ..head };
+                let mark = head.mark.filter(|by| *by != id);
+                let mut new = Head { lease: (id == 0).then_some(id), mark, ..head };
                 new.twice |= new.commits[id].replace(head.epoch).is_some();
                 Write::Head { matches: head.etag, new, commits: true }
             }
@@ -283,8 +321,11 @@ impl Participants {
                 Write::Root { matches: root.etag, new: Root { lease: None, drained: false, ..root } }
             }
             At::FencingHead { head, .. } => {
-                let new = Head { epoch: head.epoch + 1, lease: None, ..head };
+                let new = Head { epoch: head.epoch + 1, lease: None, mark: Some(id), ..head };
                 Write::Head { matches: head.etag, new, commits: false }
+            }
+            At::Marking { head, .. } => {
+                Write::Head { matches: head.etag, new: Head { mark: Some(id), ..head }, commits: false }
             }
             At::RootSeen(root) => {
                 Write::Root { matches: root.etag, new: Root { lease: Some(id), drained: false, ..root } }
@@ -299,14 +340,21 @@ impl Participants {
     fn conclude(&self, next: &mut State, id: Id, done: Option<bool>) {
         let (head, root) = (next.head, next.root);
         next.at[id] = match (next.at[id], done) {
-            (At::Seen(_), Some(true)) => self.held(head, id),
-            (At::Seen(_), Some(false)) => self.seen(head, id),
-            (At::Seen(_) | At::RootSeen(_), None) => At::Begin,
+            (At::Seen(_) | At::Asking { .. }, Some(true)) => self.held(head, id),
+            (At::Seen(_) | At::Asking { .. }, Some(false)) => self.seen(head, id),
+            (At::Seen(_) | At::Asking { .. } | At::RootSeen(_), None) => At::Begin,
+            (At::Marking { .. }, _) if !self.rules.locks_before_it_marks => At::Looked,
+            (At::Marking { root: own, .. }, _) => At::Draining(own),
             (At::Held { cleared: false, .. }, _) => At::End,
             (At::Held { cleared: true, .. }, Some(true)) => At::Done,
             (At::Held { head: own, .. }, Some(false)) => self.look_again(own, head, id),
             (At::Held { head: own, .. }, None) => At::CommitUnsure { head: own },
-            (At::FencingRoot { head: own, .. }, done) => At::Held { head: own, cleared: done == Some(true) },
+            (At::FencingRoot { head: own, holds: true, .. }, done) => {
+                At::Held { head: own, cleared: done == Some(true) }
+            }
+            (At::FencingRoot { head: own, holds: false, .. }, done) => {
+                At::Asking { head: own, cleared: done == Some(true) }
+            }
             (At::FencingHead { root: own, .. }, Some(true)) => self.drained(next, own, id),
             (At::FencingHead { root: own, .. }, _) => At::Draining(own),
             (At::RootSeen(_), Some(true)) => self.locked(root),

@@ -25,8 +25,12 @@ pub struct Bounds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Head {
     pub etag: u8,
+    /// Somebody has made it.
+    pub exists: bool,
     pub epoch: u8,
     pub lease: Option<Id>,
+    /// Whoever writes asks the root first; who left it.
+    pub mark: Option<Id>,
     /// Of each participant the epoch in which its commit was done.
     pub commits: [Option<u8>; 3],
     /// A commit was done again.
@@ -47,24 +51,28 @@ pub struct Root {
 pub enum At {
     /// It knows nothing, or not whether its last write was done.
     Begin,
-    /// A writer that has looked at the root too early.
+    /// A writer that has asked the root too early.
     Allowed,
     /// A writer that has read the head.
     Seen(Head),
-    /// A writer that has the lease, as far as it knows.
+    /// A writer that has read a marked head, and has asked the root or is about to.
+    Asking { head: Head, cleared: bool },
+    /// A writer that has the lease, as far as it knows. Not cleared: it has made the head, and must ask.
     Held { head: Head, cleared: bool },
-    /// A writer that has given a structural holder up.
-    FencingRoot { head: Head, root: Root },
+    /// A writer that has given a structural holder up; it has the lease by then, or not.
+    FencingRoot { head: Head, root: Root, holds: bool },
     /// A writer that does not know whether its commit was done.
     CommitUnsure { head: Head },
     /// Its commit was acknowledged.
     Done,
-    /// A keeper that has looked at the heads too early.
+    /// A keeper that has marked the head too early.
     Looked,
     /// A keeper that has read the root.
     RootSeen(Root),
-    /// A keeper that has the structural lease and looks at the heads.
+    /// A keeper that has the structural lease and looks at the head.
     Draining(Root),
+    /// A keeper that is about to mark the head.
+    Marking { root: Root, head: Head },
     /// A keeper that has given a writer up.
     FencingHead { root: Root, head: Head },
     /// A keeper that has seen the last head.
@@ -108,7 +116,7 @@ impl State {
     /// Nobody has done anything.
     pub fn new() -> Self {
         Self {
-            head: Head { etag: 0, epoch: 0, lease: None, commits: [None; 3], twice: false },
+            head: Head { etag: 0, exists: false, epoch: 0, lease: None, mark: None, commits: [None; 3], twice: false },
             root: Root { etag: 0, lease: None, drained: false },
             at: [At::Begin; 3],
             late: [None; 3],

@@ -91,7 +91,7 @@ pub fn acquire_request(wait_ms: u64) -> AcquireRequest {
         partitions: vec![PARTITION.to_owned()],
         ttl_ms: TTL_MS,
         wait_ms,
-        defers_clearance: false,
+        holds_others: false,
     }
 }
 

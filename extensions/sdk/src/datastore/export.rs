@@ -57,10 +57,6 @@ impl<T: Locks> locks::Guest for Exported<T> {
         T::open().await?.acquire(request).await
     }
 
-    async fn clearance(namespace: String, leases: Vec<Lease>) -> Result<(), Error> {
-        T::open().await?.clearance(namespace, leases).await
-    }
-
     async fn acquire_structural(namespace: String, ttl_ms: u64, wait_ms: u64) -> Result<Lease, Error> {
         T::open().await?.acquire_structural(namespace, ttl_ms, wait_ms).await
     }

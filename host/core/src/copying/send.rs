@@ -42,7 +42,7 @@ impl<'a> Sending<'a> {
         let (request, interrupt) = (self.request, self.interrupt);
         let ports = request.target.hold;
         let partitions = std::slice::from_ref(partition);
-        let wanted = Wanted { partitions, ttl: request.ttl, wait: request.wait, defers_clearance: false };
+        let wanted = Wanted { partitions, ttl: request.ttl, wait: request.wait };
         let held = hold::take(&ports, &wanted, interrupt).await?;
         let work = held.unless_lost(&ports, self.send(&held, partition));
         let sent = hold::unless_interrupted(interrupt, work).await;

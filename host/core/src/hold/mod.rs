@@ -11,17 +11,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::{Either, join_all, pending, select, select_all};
-use futures::lock::Mutex as Turn;
 
 pub use record::{HoldEnding, HoldRecord};
-pub use take::{Wanted, take, take_again, take_structural};
+pub use take::{Wanted, take, take_structural};
 
 use crate::identifiers::PartitionName;
 use crate::interrupt::Interrupt;
 use crate::lease::Lease;
 use crate::ports::{
-    Clock, Datastore, DatastoreError, ErrorKind, LocalLockError, LocalLockGuard, LocalLocks, Observer, PushReceipt,
-    PushRequest, StoreError,
+    Clock, Datastore, DatastoreError, LocalLockError, LocalLockGuard, LocalLocks, Observer, PushReceipt, PushRequest,
+    StoreError,
 };
 use crate::renewal::{KeptLease, RenewalLane};
 
@@ -54,8 +53,6 @@ impl std::fmt::Debug for HoldPorts<'_> {
 pub struct Held {
     /// In the order in which they were taken.
     parts: Vec<Part>,
-    /// Whether the namespace may be written under the leases: none until it was asked. Locked by whoever asks.
-    clearance: Turn<Option<Result<(), DatastoreError>>>,
     /// How long was waited for them.
     pub waited: Duration,
 }
@@ -164,9 +161,8 @@ async fn release_all(ports: &HoldPorts<'_>, datastore: &dyn Datastore, held: &He
 }
 
 impl Held {
-    /// Nothing yet. `clearance` is what is known of it.
-    fn nothing(clearance: Option<Result<(), DatastoreError>>) -> Self {
-        Self { parts: Vec::new(), clearance: Turn::new(clearance), waited: Duration::ZERO }
+    fn nothing() -> Self {
+        Self { parts: Vec::new(), waited: Duration::ZERO }
     }
 
     /// What there is to remember of these holds by now. Those of a process that started this one are its own to remember.
@@ -227,40 +223,13 @@ impl Held {
         }
     }
 
-    /// Whether the namespace may be written under what is held. It is asked once; whoever wants to know meanwhile waits for
-    /// the same answer. Refused, the leases are given back at once: whoever has the lease of the namespace waits for them.
-    /// Cancel safe, but for the leases, which may then last for their time to live.
-    pub async fn clearance(&self, ports: &HoldPorts<'_>) -> Result<(), DatastoreError> {
-        let mut known = self.clearance.lock().await;
-        match (&*known, ports.datastore) {
-            (Some(Ok(())), _) | (_, None) => Ok(()),
-            (Some(Err(refusal)), _) if is_refusal(refusal) => Err(refusal.clone()),
-            // What failed otherwise may have been the way there.
-            (_, Some(datastore)) => {
-                let answer = datastore.clearance(&self.leases()).await;
-                *known = Some(answer.clone());
-                if answer.as_ref().is_err_and(is_refusal) {
-                    self.give_back(datastore).await;
-                }
-                answer
-            }
-        }
-    }
-
-    /// An error when the clearance is known not to be given. Waits for nothing.
-    pub fn known_clearance(&self) -> Result<(), DatastoreError> {
-        self.clearance.try_lock().and_then(|known| known.clone()).unwrap_or(Ok(()))
-    }
-
-    /// Commits to a held partition, under its lease, which is put into `request`, where there are leases. Not before the
-    /// clearance is given.
+    /// Commits to a held partition, under its lease, which is put into `request`, where there are leases.
     pub async fn push(
         &self,
         ports: &HoldPorts<'_>,
         datastore: &dyn Datastore,
         request: PushRequest,
     ) -> Result<PushReceipt, DatastoreError> {
-        self.clearance(ports).await?;
         let part = self.parts.iter().find(|part| part.partition == request.changes.partition);
         let pushed = match part.and_then(|part| part.kept.as_ref()) {
             Some(kept) => kept.push(datastore, ports.clock, request).await,
@@ -279,11 +248,6 @@ impl Held {
             }
         }
     }
-}
-
-/// Whether a clearance is refused because somebody has the lease of the namespace: over when that one is.
-pub fn is_refusal(error: &DatastoreError) -> bool {
-    matches!(error, DatastoreError::Refused { kind: ErrorKind::Held, .. })
 }
 
 /// The value, or none when the interrupt came first.

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 
-use super::{Held, HoldError, HoldPorts, Part, Taken, give_up, is_refusal, unless_interrupted};
+use super::{Held, HoldError, HoldPorts, Part, Taken, give_up, unless_interrupted};
 use crate::identifiers::PartitionName;
 use crate::interrupt::Interrupt;
 use crate::lease::Lease;
 use crate::ports::{
-    AcquireRequest, Clock, Datastore, LocalLockError, LocalLockGuard, LocalQueue, Progress, ProgressUnit,
+    AcquireRequest, Clock, Datastore, DatastoreError, ErrorKind, LocalLockError, LocalLockGuard, LocalQueue, Progress,
+    ProgressUnit,
 };
 use crate::renewal::KeptLease;
 
@@ -29,8 +30,6 @@ pub struct Wanted<'a> {
     pub ttl: Duration,
     /// Longest wait, local queues and leases together.
     pub wait: Duration,
-    /// [`Held::clearance`] is asked for later, beside work that can still be undone.
-    pub defers_clearance: bool,
 }
 
 /// What is left of a wait.
@@ -60,28 +59,10 @@ impl<'a> Wait<'a> {
 /// When it fails or is interrupted, what was taken is given up again. An interrupted wait leaves at most the lease that
 /// was being asked for, which is taken over as soon as this process is dead.
 pub async fn take(ports: &HoldPorts<'_>, wanted: &Wanted<'_>, interrupt: &Interrupt) -> Result<Held, HoldError> {
-    let mut held = Held::nothing((!wanted.defers_clearance).then_some(Ok(())));
+    let mut held = Held::nothing();
     let taking = take_all(ports, wanted, &mut held);
     let taken = unless_interrupted(interrupt, taking).await.unwrap_or(Err(HoldError::Interrupted));
     all_or_nothing(ports, held, taken).await
-}
-
-/// Takes the leases again after their clearance was refused: waits until the lease of the namespace is over, for what is
-/// left of the wait. The places in the queues of this host were kept.
-pub async fn take_again(
-    ports: &HoldPorts<'_>,
-    held: &mut Held,
-    wanted: &Wanted<'_>,
-    interrupt: &Interrupt,
-) -> Result<(), HoldError> {
-    let wait = Wait::begin(ports, wanted.wait.saturating_sub(held.waited));
-    let taking = acquire(ports, wanted, held, wait, false);
-    let taken = unless_interrupted(interrupt, taking).await.unwrap_or(Err(HoldError::Interrupted));
-    held.waited += wait.waited();
-    if taken.is_ok() {
-        *held.clearance.get_mut() = Some(Ok(()));
-    }
-    taken
 }
 
 /// Waits for the lease of the whole namespace, until nobody else holds a partition of it. The local queue orders the
@@ -92,7 +73,7 @@ pub async fn take_structural(
     wait: Duration,
     interrupt: &Interrupt,
 ) -> Result<Held, HoldError> {
-    let mut held = Held::nothing(Some(Ok(())));
+    let mut held = Held::nothing();
     let taking = take_namespace(ports, ttl, Wait::begin(ports, wait), &mut held);
     let taken = unless_interrupted(interrupt, taking).await.unwrap_or(Err(HoldError::Interrupted));
     all_or_nothing(ports, held, taken).await
@@ -127,11 +108,7 @@ async fn take_all(ports: &HoldPorts<'_>, wanted: &Wanted<'_>, held: &mut Held) -
         let partition = part.partition.clone();
         return Err(LocalLockError::HeldByAncestor { partition, held: structural, pid, remedy }.into());
     }
-    acquire(ports, wanted, held, wait, wanted.defers_clearance).await?;
-    if held.kept().next().is_none() {
-        // Nobody can refuse what there is no lease of.
-        *held.clearance.get_mut() = Some(Ok(()));
-    }
+    acquire(ports, wanted, held, wait).await?;
     held.waited = wait.waited();
     // Without leases a place in the queue of this machine is all there is to hold.
     for part in held.parts.iter_mut().filter(|part| part.kept.is_none() && part.local.inherited().is_none()) {
@@ -175,42 +152,53 @@ async fn queue_for(ports: &HoldPorts<'_>, partition: PartitionName, wait: Wait<'
 
 /// Takes the leases of all parts that have none of a process which started this one. Each is renewed from then on.
 ///
-/// Whoever holds some partitions must not wait for the lease of the namespace: that one waits for them. So only the first
-/// waits for it; what all of them together are refused is given back before it is tried again.
-async fn acquire(
+/// Whoever holds some partitions must not wait for the lease of the namespace, which waits for them: it gives them back, and
+/// waits for the first of them again.
+async fn acquire(ports: &HoldPorts<'_>, wanted: &Wanted<'_>, held: &mut Held, wait: Wait<'_>) -> Result<(), HoldError> {
+    let Some(datastore) = ports.datastore.filter(|datastore| datastore.features().locks) else { return Ok(()) };
+    while !acquire_all(ports, datastore, wanted, held, wait).await? {
+        held.give_back(datastore).await;
+    }
+    Ok(())
+}
+
+/// False when somebody took the lease of the namespace after the first of them was had.
+async fn acquire_all(
     ports: &HoldPorts<'_>,
+    datastore: &dyn Datastore,
     wanted: &Wanted<'_>,
     held: &mut Held,
     wait: Wait<'_>,
-    defers_clearance: bool,
-) -> Result<(), HoldError> {
-    let Some(datastore) = ports.datastore.filter(|datastore| datastore.features().locks) else { return Ok(()) };
-    let before = held.waited;
-    loop {
-        let mut taken = 0;
-        for part in held.parts.iter_mut().filter(|part| part.local.inherited().is_none()) {
-            part.kept = None;
-            let request = AcquireRequest {
-                partitions: vec![part.partition.clone()],
-                ttl: wanted.ttl,
-                wait: wait.left(),
-                defers_clearance: defers_clearance || taken > 0,
-            };
-            if let Some(lease) = datastore.acquire(&request).await?.into_iter().next() {
-                part.kept = Some(keep(ports, datastore, lease).await?);
-                part.taken = Some(Taken::now(ports.clock, before + wait.waited()));
-                taken += 1;
-            }
-        }
-        if defers_clearance || taken < 2 {
-            return Ok(());
-        }
-        match datastore.clearance(&held.leases()).await {
-            Ok(()) => return Ok(()),
-            Err(error) if is_refusal(&error) && !wait.left().is_zero() => held.give_back(datastore).await,
+) -> Result<bool, HoldError> {
+    let mut holds_others = false;
+    for part in held.parts.iter_mut().filter(|part| part.local.inherited().is_none()) {
+        part.kept = None;
+        let request = AcquireRequest {
+            partitions: vec![part.partition.clone()],
+            ttl: wanted.ttl,
+            wait: wait.left(),
+            holds_others,
+        };
+        let lease = match datastore.acquire(&request).await {
+            Ok(leases) => leases.into_iter().next(),
+            Err(error) if holds_others && is_of_namespace(&error) && !wait.left().is_zero() => return Ok(false),
             Err(error) => return Err(error.into()),
+        };
+        if let Some(lease) = lease {
+            part.kept = Some(keep(ports, datastore, lease).await?);
+            part.taken = Some(Taken::now(ports.clock, wait.waited()));
+            holds_others = true;
         }
     }
+    Ok(true)
+}
+
+/// Whether somebody has the lease of the namespace, and not of a partition.
+fn is_of_namespace(error: &DatastoreError) -> bool {
+    matches!(
+        error,
+        DatastoreError::Refused { kind: ErrorKind::Held, subject, .. } if subject == PartitionName::structural().as_str()
+    )
 }
 
 /// Waits in the queue of this host, and says for whom.

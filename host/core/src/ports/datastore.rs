@@ -117,8 +117,9 @@ pub struct AcquireRequest {
     pub ttl: Duration,
     /// How long to wait for others.
     pub wait: Duration,
-    /// The caller asks for the [`Datastore::clearance`] of the leases before it pushes under them.
-    pub defers_clearance: bool,
+    /// The caller has other leases of the namespace: it is refused (`Held`, of the partition
+    /// [`PartitionName::structural`]) instead of waiting for whoever has the namespace, who waits for those.
+    pub holds_others: bool,
 }
 
 /// How much of what is new a pull brings.
@@ -257,10 +258,6 @@ pub trait Datastore: Send + Sync {
 
     /// Acquires leases in order; on failure those already acquired are released.
     async fn acquire(&self, request: &AcquireRequest) -> Result<Vec<Lease>, DatastoreError>;
-
-    /// Whether under these leases may be pushed: what [`Self::acquire`] leaves out when clearance is deferred. May be called
-    /// while a lease is renewed.
-    async fn clearance(&self, leases: &[Lease]) -> Result<(), DatastoreError>;
 
     /// Prolongs a lease. Not cancel safe: dropped, the lease's state is unknown.
     async fn renew(&self, lease: &Lease) -> Result<Lease, DatastoreError>;

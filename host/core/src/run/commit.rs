@@ -10,15 +10,11 @@ use super::{RunError, RunPorts, RunReport};
 use crate::content::{self, SharedContent};
 use crate::digest::Digest;
 use crate::entry::{ChangeSet, Description, Lifetime, NewEntry};
-use crate::hold::{self, Held, HoldError};
-use crate::hydrate::{self, HydratePorts};
+use crate::hold::{Held, HoldError};
+use crate::hydrate;
 use crate::identifiers::DataName;
-use crate::interrupt::Interrupt;
-use crate::ports::{
-    DatastoreError, ErrorKind, MethodError, PullRequest, PushReceipt, PushRequest, StoreError, StoredEntry, StoredState,
-};
+use crate::ports::{DatastoreError, MethodError, PushReceipt, PushRequest, StoreError, StoredEntry, StoredState};
 use crate::renewal::is_lost;
-use crate::transfer::Hydrated;
 
 /// What a run produced, on its way to the datastore.
 pub(super) struct Staged {
@@ -83,51 +79,6 @@ pub(super) async fn commit(
         }
     };
     Ok(RunReport { record, entries: written(opened, receipt), failure })
-}
-
-/// The same for a run whose method had begun when its clearance was refused, and whose lease was given back. A method is
-/// not run twice: the lease is taken once more, and what the method wrote is committed when nobody has committed since it
-/// read. Otherwise the run fails and its results stay uncommitted: whoever looks at them must know.
-pub(super) async fn commit_later(
-    ports: &RunPorts<'_>,
-    opened: &Opened,
-    held: &mut Held,
-    staged: Staged,
-    interrupt: &Interrupt,
-) -> Result<RunReport, RunError> {
-    let (hold, commit_id) = (ports.hold(), staged.changes.commit_id.clone());
-    let not_pushed = |error: HoldError| {
-        let source = match error {
-            HoldError::Datastore(source) => source,
-            other => refused(opened, ErrorKind::Cancelled, other.to_string()),
-        };
-        RunError::NotPushed { commit: commit_id.clone(), source }
-    };
-    hold::take_again(&hold, held, &opened.wanted(), interrupt).await.map_err(not_pushed)?;
-    if let Some(datastore) = ports.datastore {
-        let request = PullRequest {
-            partitions: Some(vec![opened.partition.clone()]),
-            leases: held.leases(),
-            depth: hydrate::index_depth(datastore),
-            cursor: None,
-        };
-        let mut brought = Hydrated::default();
-        let ports = HydratePorts { store: ports.store, datastore, hold };
-        hydrate::pull(&ports, request, &mut brought).await.map_err(not_pushed)?;
-        if brought.entries > 0 {
-            let message = format!(
-                "while it waited for a command that needs the whole namespace, somebody else committed to {}, which the \
-                 method has not seen",
-                opened.partition
-            );
-            return Err(not_pushed(refused(opened, ErrorKind::Conflict, message).into()));
-        }
-    }
-    commit(ports, opened, held, staged).await
-}
-
-fn refused(opened: &Opened, kind: ErrorKind, message: String) -> DatastoreError {
-    DatastoreError::Refused { kind, subject: opened.partition.to_string(), message }
 }
 
 /// What is to be committed, and how the lease was lost, if it was.

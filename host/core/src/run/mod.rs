@@ -7,9 +7,7 @@
 //! [`run_method`] is the one function that knows the order, and the one that always awaits the release of what was
 //! acquired. A failed push fails the run; its results stay in the local store. A failed *method* is not a failed *run*:
 //! its record, its log and what it wrote are committed, marked as of a failed run.
-//!
-//! Beside these steps goes the question whether the namespace may be written at all (docs/leases.md, "The clearance"). It is
-//! answered before the commit, and before a method begins that cannot be undone.
+//
 
 mod commit;
 mod data;
@@ -18,10 +16,7 @@ mod log;
 mod open;
 mod record;
 
-use std::pin::pin;
 use std::time::Duration;
-
-use futures::future::{Either, select};
 
 pub use data::{RUN_DATA_BYTES_MAX, RUN_DATA_ITEMS_MAX};
 pub use log::LOG_BYTES_MAX;
@@ -207,78 +202,25 @@ pub async fn run_method(
 ) -> Result<RunReport, RunError> {
     let opened = open::open(ports, request)?;
     let hold = ports.hold();
-    let mut held = hold::take(&hold, &opened.wanted(), interrupt).await?;
-    let result = while_held(ports, &opened, &mut held, interrupt).await;
+    let held = hold::take(&hold, &opened.wanted(), interrupt).await?;
+    let result = while_held(ports, &opened, &held, interrupt).await;
     hold::give_up(&hold, held).await;
     result
 }
 
-/// How far a run came under its lease.
-enum Attempt {
-    Done(RunReport),
-    /// The clearance was refused before the method began: nothing has happened yet.
-    NotBegun,
-    /// It was refused afterwards.
-    NotCleared(commit::Staged),
-}
-
-/// The clearance is asked for beside everything else, so that nothing waits for it but the commit.
 async fn while_held(
-    ports: &RunPorts<'_>,
-    opened: &open::Opened,
-    held: &mut Held,
-    interrupt: &Interrupt,
-) -> Result<RunReport, RunError> {
-    let hold = ports.hold();
-    // While it waited, the repository may have chosen another datastore.
-    ports.store.writable()?;
-    loop {
-        let attempt = {
-            let asking = pin!(held.clearance(&hold));
-            match select(pin!(attempt(ports, opened, held, interrupt)), asking).await {
-                Either::Left((attempt, _)) => attempt?,
-                Either::Right((_, attempt)) => attempt.await?,
-            }
-        };
-        match attempt {
-            Attempt::Done(report) => return Ok(report),
-            Attempt::NotBegun => hold::take_again(&hold, held, &opened.wanted(), interrupt).await?,
-            Attempt::NotCleared(staged) => return commit::commit_later(ports, opened, held, staged, interrupt).await,
-        }
-    }
-}
-
-async fn attempt(
     ports: &RunPorts<'_>,
     opened: &open::Opened,
     held: &Held,
     interrupt: &Interrupt,
-) -> Result<Attempt, RunError> {
-    let hold = ports.hold();
-    let hydrated = match ports.datastore {
-        None => Ok(()),
-        Some(datastore) => {
-            let ports = hydrate::HydratePorts { store: ports.store, datastore, hold };
-            let strategy = opened.request.hydration;
-            hydrate::before_run(&ports, held, &opened.scope(), strategy, interrupt).await.map(drop)
-        }
-    };
-    // What the processes of a method do cannot be undone: they wait. What another method does is staged.
-    let acts_outside = hydrated.is_ok() && ports.executor.starts_processes();
-    let cleared = if acts_outside {
-        hold::unless_interrupted(interrupt, held.clearance(&hold)).await.ok_or(RunError::Interrupted)?
-    } else {
-        held.known_clearance()
-    };
-    match cleared {
-        Err(refusal) if hold::is_refusal(&refusal) => return Ok(Attempt::NotBegun),
-        cleared => hydrated.and(cleared.map_err(HoldError::from))?,
+) -> Result<RunReport, RunError> {
+    // While it waited, the repository may have chosen another datastore.
+    ports.store.writable()?;
+    if let Some(datastore) = ports.datastore {
+        let ports = hydrate::HydratePorts { store: ports.store, datastore, hold: ports.hold() };
+        hydrate::before_run(&ports, held, &opened.scope(), opened.request.hydration, interrupt).await?;
     }
     let executed = execute::execute(ports, opened, held, interrupt).await?;
     let staged = commit::stage(ports, opened, held, executed)?;
-    match held.clearance(&hold).await {
-        Err(refusal) if hold::is_refusal(&refusal) => Ok(Attempt::NotCleared(staged)),
-        // Another error is the commit's: it asks once more.
-        _ => commit::commit(ports, opened, held, staged).await.map(Attempt::Done),
-    }
+    commit::commit(ports, opened, held, staged).await
 }

@@ -20,13 +20,12 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// What it must hold. Until the method begins, and of what the method does until the commit, all can be undone.
+    /// What it must hold.
     pub(super) fn wanted(&self) -> Wanted<'_> {
         Wanted {
             partitions: std::slice::from_ref(&self.partition),
             ttl: self.request.lease_ttl,
             wait: self.request.lock_timeout,
-            defers_clearance: true,
         }
     }
 

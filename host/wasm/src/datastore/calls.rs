@@ -70,7 +70,7 @@ impl ComponentDatastore {
             partitions: partitions.iter().map(ToString::to_string).collect(),
             ttl_ms: millis(request.ttl),
             wait_ms: millis(request.wait),
-            defers_clearance: request.defers_clearance,
+            holds_others: request.holds_others,
         };
         // The wait belongs to the caller; the deadline is for what the extension does beside waiting.
         let deadline = self.limits.datastore_deadline.saturating_add(request.wait);
@@ -80,16 +80,6 @@ impl ComponentDatastore {
                 move |_| Ok((parameters,)),
                 move |_, (answer,)| answered(answer, |leases| exchange::leases_from_guest(leases, &partitions)),
             )
-            .await;
-        settled(called)
-    }
-
-    pub(super) async fn call_clearance(&self, held: &[Lease]) -> Result<(), DatastoreError> {
-        let parameters = (self.namespace.clone(), held.iter().map(lease::to_guest).collect());
-        let shortest = held.iter().map(|lease| lease.ttl).min().unwrap_or(self.limits.datastore_deadline);
-        let called = self
-            .call(Patience::Total(self.within(shortest)))
-            .run::<exports::Clearance, _>(move |_| Ok(parameters), |_, (answer,)| Ok(answer))
             .await;
         settled(called)
     }

@@ -188,13 +188,6 @@ impl Datastore for ComponentDatastore {
         self.call_acquire(request).await
     }
 
-    async fn clearance(&self, leases: &[Lease]) -> Result<(), DatastoreError> {
-        if !self.features.locks {
-            return Err(self.without("locks"));
-        }
-        self.call_clearance(leases).await
-    }
-
     async fn renew(&self, lease: &Lease) -> Result<Lease, DatastoreError> {
         if !self.features.locks {
             return Err(self.without("locks"));

@@ -77,11 +77,6 @@ impl Datastore for NativeChain {
         Ok(leases.into_iter().map(convert::lease).collect())
     }
 
-    async fn clearance(&self, leases: &[Lease]) -> Result<(), DatastoreError> {
-        let leases: Vec<_> = leases.iter().map(convert::chain_lease).collect();
-        self.call(async move |chain| chain.clearance(NAMESPACE, &leases).await).await
-    }
-
     async fn renew(&self, lease: &Lease) -> Result<Lease, DatastoreError> {
         let lease = convert::chain_lease(lease);
         self.call(async move |chain| chain.renew(NAMESPACE, &lease).await).await.map(convert::lease)

@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use peat_chain::head::Head;
+use peat_chain::keys;
+
 use super::scheduler::Process;
 
 /// One object.
@@ -143,6 +146,18 @@ impl Bucket {
             let bad = harm(&good.bytes);
             self.good.insert(key.to_owned(), good);
             self.store(key, &Arc::new(bad), now_ms);
+        }
+    }
+
+    /// Takes the marks out of all heads of a namespace behind everybody's back; they have new ETags.
+    pub(super) fn unmark_heads(&mut self, namespace: &str, now_ms: u64) {
+        for key in self.keys(&format!("{namespace}/_index/")) {
+            let Some(partition) = keys::partition_of_head(namespace, &key).map(str::to_owned) else { continue };
+            let head = self.truth(&key).and_then(|stored| Head::decode(&key, &partition, &stored.bytes).ok());
+            if let Some(mut head) = head {
+                head.unmark();
+                self.store(&key, &Arc::new(head.encode()), now_ms);
+            }
         }
     }
 

@@ -20,8 +20,8 @@ use super::{BEGINNING_MS, Options, Scenario, Simulation, lock, sessions, work};
 /// A request, there and back, in the quiet scenario.
 const ROUND_TRIP_MS: u64 = 2;
 
-/// What the method takes: longer than a round trip.
-const METHOD_MS: u64 = 10;
+/// What the method takes: less than a round trip, so that nothing can hide behind it.
+const METHOD_MS: u64 = 1;
 
 /// Bytes that the method writes.
 const ITEM_BYTES: usize = 1024;
@@ -35,12 +35,11 @@ pub struct WriteCost {
     pub round_trips: u64,
 }
 
-/// The cost of a run that writes 1 KB, on a machine that has run the model before. `acts_outside`: its method starts
-/// processes.
-pub fn warm_write(acts_outside: bool) -> WriteCost {
+/// The cost of a run that writes 1 KB, on a machine that has run the model before.
+pub fn warm_write() -> WriteCost {
     let scheduler = Scheduler::new(1, BEGINNING_MS);
     let simulation = Arc::new(Simulation::new(scheduler.clone(), Scenario::quiet(), Options::default()));
-    let measuring = scheduler.spawn(OUTSIDE, measure(Arc::clone(&simulation), acts_outside));
+    let measuring = scheduler.spawn(OUTSIDE, measure(Arc::clone(&simulation)));
     let ending: Result<Ending, String> = scheduler.run(|| match simulation.oracle().violation() {
         Some(violation) => Err(violation.0),
         None => Ok(()),
@@ -49,13 +48,13 @@ pub fn warm_write(acts_outside: bool) -> WriteCost {
     futures::executor::block_on(measuring).expect("it came to its end")
 }
 
-async fn measure(simulation: Arc<Simulation>, acts_outside: bool) -> WriteCost {
+async fn measure(simulation: Arc<Simulation>) -> WriteCost {
     let host = Arc::new(Host::new(1, NAMESPACE, &simulation.scheduler, false));
     sessions::set_up(&simulation, &host).await;
-    run_once(&simulation, &host, acts_outside).await;
+    run_once(&simulation, &host).await;
     let requests = || lock(&simulation.counts).requests;
     let (began_ms, before) = (simulation.scheduler.now_ms(), requests());
-    run_once(&simulation, &host, acts_outside).await;
+    run_once(&simulation, &host).await;
     let took_ms = simulation.scheduler.now_ms() - began_ms;
     let cost = WriteCost { requests: requests() - before, round_trips: (took_ms - METHOD_MS) / ROUND_TRIP_MS };
     simulation.scheduler.end();
@@ -63,11 +62,11 @@ async fn measure(simulation: Arc<Simulation>, acts_outside: bool) -> WriteCost {
 }
 
 /// One run in a process of its own.
-async fn run_once(simulation: &Arc<Simulation>, host: &Arc<Host>, acts_outside: bool) {
+async fn run_once(simulation: &Arc<Simulation>, host: &Arc<Host>) {
     let process = host.begin(simulation);
     let world = ProcessWorld::new(simulation, host, process);
     let work = async move {
-        let executor = Writer { world: world.clone(), acts_outside };
+        let executor = Writer { world: world.clone() };
         let patience = Duration::from_secs(60);
         let request = work::run_request(0, patience, patience, HydrationStrategy::Lazy);
         let report = work::run(&world, &executor, request, &Interrupt::new()).await.expect("nothing goes wrong");
@@ -80,7 +79,6 @@ async fn run_once(simulation: &Arc<Simulation>, host: &Arc<Host>, acts_outside: 
 /// Takes its time and writes one item.
 struct Writer {
     world: ProcessWorld,
-    acts_outside: bool,
 }
 
 #[async_trait]
@@ -96,9 +94,5 @@ impl MethodExecutor for Writer {
         data.write(name, in_memory(vec![7; ITEM_BYTES]), "text/plain".to_owned(), None, Vec::new())
             .expect("it may be written");
         Ok(MethodOutcome { summary: "done".to_owned() })
-    }
-
-    fn starts_processes(&self) -> bool {
-        self.acts_outside
     }
 }

@@ -14,7 +14,6 @@ use peat_core::ports::{
 };
 use peat_test_support::chain_values as convert;
 
-use super::Rule;
 use super::scheduler::Answer;
 use super::world::ProcessWorld;
 
@@ -33,10 +32,6 @@ impl ProcessDatastore {
 
     fn namespace(&self) -> Arc<str> {
         Arc::clone(&self.chain.world().namespace)
-    }
-
-    fn is_without(&self, rule: Rule) -> bool {
-        self.chain.world().simulation.without == Some(rule)
     }
 
     fn begin<T: 'static>(&self, call: impl AsyncFnOnce(Chain<ProcessWorld>) -> T + 'static) -> Answer<T> {
@@ -79,19 +74,9 @@ impl Datastore for ProcessDatastore {
     }
 
     async fn acquire(&self, request: &AcquireRequest) -> Outcome<Vec<Lease>> {
-        let mut request = convert::acquire_request(&self.namespace(), request);
-        request.defers_clearance |= self.is_without(Rule::Clearance);
+        let request = convert::acquire_request(&self.namespace(), request);
         let leases = answer(self.begin(async move |chain| chain.acquire(&request).await)).await?;
         Ok(leases.into_iter().map(convert::lease).collect())
-    }
-
-    async fn clearance(&self, leases: &[Lease]) -> Outcome<()> {
-        let namespace = self.namespace();
-        if self.is_without(Rule::Clearance) {
-            return Ok(());
-        }
-        let leases: Vec<_> = leases.iter().map(convert::chain_lease).collect();
-        answer(self.begin(async move |chain| chain.clearance(&namespace, &leases).await)).await
     }
 
     async fn renew(&self, lease: &Lease) -> Outcome<Lease> {

@@ -159,8 +159,8 @@ pub struct Options {
 /// A rule of the protocol that a schedule can do without, to show that it is missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// Nobody commits before the clearance is given.
-    Clearance,
+    /// Whoever takes the structural lock marks every head.
+    Marks,
     /// The store looks at the condition of a write.
     Conditions,
 }

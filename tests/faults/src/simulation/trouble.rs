@@ -9,7 +9,7 @@ use super::moves::{self, NAMESPACES};
 use super::scheduler::{Answer, OUTSIDE, Process};
 use super::sessions::Running;
 use super::world::ProcessWorld;
-use super::{Simulation, lock};
+use super::{Rule, Simulation, lock};
 
 /// How far a wall clock may step, milliseconds.
 const CLOCK_STEP_MS: u64 = 600_000;
@@ -205,6 +205,9 @@ async fn structural(chain: Chain<ProcessWorld>) {
     let ttl_ms = simulation.scenario.ttl_ms;
     let taken = chain.acquire_structural(&world.namespace, ttl_ms, STRUCTURAL_WAIT_TTLS * ttl_ms).await;
     let Ok(mut lease) = taken else { return };
+    if simulation.without == Some(Rule::Marks) {
+        simulation.bucket().unmark_heads(&world.namespace, simulation.scheduler.now_ms());
+    }
     simulation.note(|| format!("p{process} has the structural lock"));
     simulation.oracle().set_structural(Some(process));
     for _ in 0..simulation.scheduler.below(4) {

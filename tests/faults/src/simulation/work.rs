@@ -85,8 +85,7 @@ pub(super) async fn carry_out(world: &ProcessWorld, command: Command, interrupt:
             };
             // The last first: they are taken in order whatever the order is here.
             let partitions: Vec<_> = (0..scenario.models).rev().map(|model| model_of(model).partition()).collect();
-            let wanted =
-                Wanted { partitions: &partitions, ttl: lease_ttl, wait: lock_timeout, defers_clearance: false };
+            let wanted = Wanted { partitions: &partitions, ttl: lease_ttl, wait: lock_timeout };
             let held = hold::take(&ports, &wanted, interrupt).await.map_err(|error| error.to_string())?;
             let scheduler = &world.simulation.scheduler;
             let hold_ms = if world.simulation.is_calm() { 10 } else { scheduler.below(2 * scenario.ttl_ms) };

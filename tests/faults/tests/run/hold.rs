@@ -36,7 +36,7 @@ async fn while_held<T>(
         observer: &Silent,
     };
     let partitions = partitions(names);
-    let wanted = Wanted { partitions: &partitions, ttl: TTL, wait, defers_clearance: false };
+    let wanted = Wanted { partitions: &partitions, ttl: TTL, wait };
     let held = hold::take(&ports, &wanted, interrupt).await?;
     let done = work(&held).await;
     hold::give_up(&ports, held).await;

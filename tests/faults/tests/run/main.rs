@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(unreachable_pub, reason = "the modules of one test")]
 
-mod clearance;
 mod hold;
 mod world;
 
@@ -61,7 +60,7 @@ fn a_shared_run_costs_one_call_of_each_kind_and_leaves_no_lease() {
     let machine = Machine::shared(&clock, &state, 1);
     let executor = writer(&clock, 1, Ok(()));
     clock.run(machine.run(&executor, &Interrupt::new())).unwrap();
-    assert_eq!(state.calls(), ["acquire", "pull", "clearance", "push"]);
+    assert_eq!(state.calls(), ["acquire", "pull", "push"]);
     assert!(!state.is_leased(&partition()));
     assert_eq!(machine.data(), [("answer".to_owned(), 1, StoredState::Here)]);
     assert!(machine.store.pending(None).unwrap().is_empty());

@@ -176,7 +176,7 @@ fn acquisition(wait_ms: u64) -> AcquireRequest {
         partitions: vec![PARTITION.to_owned()],
         ttl_ms: 30_000,
         wait_ms,
-        defers_clearance: false,
+        holds_others: false,
     }
 }
 

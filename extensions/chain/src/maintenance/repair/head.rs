@@ -42,6 +42,8 @@ impl<W: World> Chain<W> {
         head.sweeps += 1;
         head.lease = None;
         head.next = None;
+        // What marked the one that was here is not known.
+        head.guarded = Some(self.new_id());
         if knows_more {
             self.put_known_entries(address, &mut segments, &mut head, request, repaired).await?;
         }

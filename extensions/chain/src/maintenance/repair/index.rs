@@ -37,13 +37,9 @@ impl<W: World> Chain<W> {
             return Ok(());
         }
         let deadline_ms = self.world.elapsed_ms().saturating_add(request.wait_ms);
-        let (lease, ticket) = self.acquire_root(address, request.ttl_ms, deadline_ms).await?;
-        self.delete_tickets(address, ticket.as_deref()).await;
-        let written = async {
-            self.clearance(address.namespace, &[]).await?;
-            self.mend_leased(address, request, unsound, &lease, repaired).await
-        };
-        if let Err(error) = written.await {
+        let (lease, _) = self.acquire_one(address, request.ttl_ms, deadline_ms).await?;
+        let written = self.mend_leased(address, request, unsound, &lease, repaired).await;
+        if let Err(error) = written {
             let _ = self.release(address.namespace, &lease).await;
             return Err(error);
         }

@@ -89,7 +89,7 @@ impl<W: World> Chain<W> {
             Err(error) if error.kind == ErrorKind::Corrupt => None,
             Err(error) => return Err(error),
         };
-        self.clearance(address.namespace, &[]).await?;
+        self.check_gate(address.namespace).await?;
         let head = match found.map(|found| found.root) {
             Some(Root::Head(head)) => head,
             _ => self.repair_head(address, request, &mut repaired).await?,

@@ -155,7 +155,7 @@ impl Migration {
         partitions.extend(models.files.iter().map(|file| file.model.partition()));
         // One open file for each.
         allow_open_files();
-        let wanted = Wanted { partitions: &partitions, ttl, wait: self.wait, defers_clearance: false };
+        let wanted = Wanted { partitions: &partitions, ttl, wait: self.wait };
         Ok(hold::take(&ports, &wanted, interrupt).await?)
     }
 

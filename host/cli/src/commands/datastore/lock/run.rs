@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, arguments: &LockRun) -> Result<Answer, Fail
             None => hold::take_structural(&ports, ttl, wait, &interrupt).await?,
             Some(partitions) => {
                 // What the command does cannot be undone.
-                let wanted = hold::Wanted { partitions, ttl, wait, defers_clearance: false };
+                let wanted = hold::Wanted { partitions, ttl, wait };
                 hold::take(&ports, &wanted, &interrupt).await?
             }
         };
