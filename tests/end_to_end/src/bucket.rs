@@ -26,7 +26,7 @@ impl TestBucket {
                 endpoint,
                 bucket: variable("PEAT_TEST_S3_BUCKET").unwrap_or_else(|| BUCKET.to_owned()),
                 prefix: unused(),
-                variables: PASSED_ON.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?))).collect(),
+                variables: passed_on(),
             },
             None => Self::on_loopback(),
         }
@@ -75,6 +75,27 @@ impl TestBucket {
         let more = more.iter().map(|word| (*word).to_owned());
         checkout.peat(&self.setup().into_iter().chain(more).collect::<Vec<_>>()).ok();
     }
+}
+
+/// Chooses the datastore that many tests are about: a bucket of the server that `PEAT_TEST_S3_ENDPOINT` names, or else a
+/// directory.
+#[track_caller]
+pub(crate) fn share(checkout: &Checkout, scratch: &Scratch) {
+    if is_elsewhere() {
+        TestBucket::new().share(checkout, &[]);
+    } else {
+        checkout.share_through(&scratch.shared_directory());
+    }
+}
+
+/// Tests of a shared datastore are run against a server that was started for them.
+pub(crate) fn is_elsewhere() -> bool {
+    variable("PEAT_TEST_S3_ENDPOINT").is_some()
+}
+
+/// What every machine has of the environment then.
+pub(crate) fn passed_on() -> Vec<(String, String)> {
+    PASSED_ON.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?))).collect()
 }
 
 impl Default for TestBucket {

@@ -49,7 +49,8 @@ impl Scratch {
 
     /// A machine of its own. What other tests have compiled is compiled on it too.
     pub fn machine(&self) -> Machine {
-        Machine::new(self.next())
+        let variables = if bucket::is_elsewhere() { bucket::passed_on() } else { Vec::new() };
+        Machine::new(self.next()).with_variables(&variables)
     }
 
     /// A machine of its own that has compiled nothing.

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, build_directory, component, peat_binary};
+use crate::{Outcome, Scratch, build_directory, component, peat_binary};
 
 /// The key that vouches for what machines of tests have compiled: the same for all of them, so each component is compiled
 /// once for all tests. (Nobody else's key: an artifact that it vouches for is run by tests alone.)
@@ -152,6 +152,12 @@ impl Checkout {
         let mut arguments = vec!["extension", "add", &target];
         arguments.extend(more);
         self.peat(&arguments).ok();
+    }
+
+    /// Chooses a shared datastore: a directory, or a bucket where the tests are run against a server of their own.
+    #[track_caller]
+    pub fn share(&self, scratch: &Scratch) {
+        crate::bucket::share(self, scratch);
     }
 
     /// Installs `@peat/directory` and chooses it as the datastore.

@@ -32,7 +32,9 @@ const SHOWN_LINES: usize = 3;
 
 /// What runs against it: the objects, the protocol over them, the component, and the binary.
 const SUITES: &str = "binary(bucket_objects) | binary(datastore_chain) & test(/^in_a_bucket/) \
-    | binary(datastore_component) & test(/^s3/) | binary(bucket) & test(/^two_clones/)";
+    | binary(datastore_component) & test(/^s3/) | binary(bucket) & test(/^two_clones/) \
+    | binary(namespaces) & package(peat-end-to-end-tests) & not test(in_a_bucket) | binary(run_scopes) \
+    | binary(moving) & test(/shared_datastores/) | binary(archives)";
 
 /// Installs what is missing for it.
 pub(super) fn install() -> Result<()> {
