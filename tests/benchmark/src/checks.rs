@@ -2,7 +2,7 @@
 //! the machine.
 
 use crate::figures::Figures;
-use crate::rows::{clones, writes};
+use crate::rows::{clones, moves, writes};
 use crate::world::{Size, World};
 
 /// What a full clone of four times as many objects may need more, in MiB. If it held all of them, it would be 48 MiB and
@@ -21,6 +21,7 @@ fn requests_bytes_and_memory_of_writes_and_clones_stay_below_their_targets() {
     clones::lazy(&world, &mut figures);
     writes::fresh(&world, &mut figures);
     clones::nothing_changed(&world, &mut figures);
+    moves::measure(&world, &mut figures);
     assert!(figures.missed().is_empty(), "{:#?}", figures.missed());
 }
 

@@ -4,6 +4,7 @@ mod bulk;
 pub(crate) mod clones;
 mod contention;
 mod killed;
+pub(crate) mod moves;
 mod plain;
 pub(crate) mod writes;
 
@@ -22,4 +23,5 @@ pub(crate) fn measure_all(world: &World, figures: &mut Figures) {
     contention::many_partitions(world, figures);
     contention::one_partition(world, figures);
     killed::measure(world, figures);
+    moves::measure(world, figures);
 }
