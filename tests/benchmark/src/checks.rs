@@ -9,14 +9,14 @@ use crate::world::{Size, World};
 /// more: 24,000 entries of about 1 KiB and their content of 600 bytes, in host and guest.
 const GROWTH_MIB: f64 = 16.0;
 
-fn world(runtime: &tokio::runtime::Runtime, big: usize, others: usize) -> World {
-    World::new(runtime, Size { big, others, bulk: 0 }, 1)
+fn world(runtime: &tokio::runtime::Runtime, big: usize, others: usize, bulk: usize) -> World {
+    World::new(runtime, Size { big, others, bulk }, 1)
 }
 
 #[test]
 fn requests_bytes_and_memory_of_writes_and_clones_stay_below_their_targets() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let world = world(&runtime, 5_000, 5);
+    let world = world(&runtime, 5_000, 5, 2);
     let mut figures = Figures::default();
     clones::lazy(&world, &mut figures);
     writes::fresh(&world, &mut figures);
@@ -30,7 +30,7 @@ fn memory_of_a_full_clone_does_not_grow_with_the_number_of_objects() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let peak_mib = |big, others| {
         let mut figures = Figures::default();
-        let ran = clones::full(&world(&runtime, big, others), &mut figures);
+        let ran = clones::full(&world(&runtime, big, others, 0), &mut figures);
         assert!(figures.missed().is_empty(), "{:#?}", figures.missed());
         ran.peak_mib
     };
