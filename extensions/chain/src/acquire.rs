@@ -19,24 +19,9 @@ use crate::wait::Wait;
 
 /// What came of an acquisition.
 #[derive(Debug)]
-enum Acquired {
-    /// The lease, and the ticket it was waited with, which is still in the queue.
-    Lease { lease: Lease, ticket: Option<String> },
+enum Acquired<T> {
+    Done(T),
     /// Another living process has the namespace as a whole.
-    Closed(Box<LeaseRecord>),
-}
-
-/// The same, before it is known whether a run scope's copy is current.
-#[derive(Debug)]
-enum Taken {
-    Lease(Lease),
-    Closed(Box<LeaseRecord>),
-}
-
-/// The same of several.
-#[derive(Debug)]
-enum AllAcquired {
-    Leases(Vec<Lease>),
     Closed(Box<LeaseRecord>),
 }
 
@@ -52,10 +37,10 @@ impl<W: World> Chain<W> {
         let deadline_ms = self.world.elapsed_ms().saturating_add(request.wait_ms);
         loop {
             match self.acquire_all(request, deadline_ms).await? {
-                AllAcquired::Leases(leases) => return Ok(leases),
+                Acquired::Done(leases) => return Ok(leases),
                 // Whoever has the namespace waits for what the caller holds.
-                AllAcquired::Closed(holder) if request.holds_others => return Err(closed(&request.namespace, &holder)),
-                AllAcquired::Closed(holder) => {
+                Acquired::Closed(holder) if request.holds_others => return Err(closed(&request.namespace, &holder)),
+                Acquired::Closed(holder) => {
                     self.wait_for_structural(&request.namespace, holder, deadline_ms).await?;
                 }
             }
@@ -63,16 +48,15 @@ impl<W: World> Chain<W> {
     }
 
     /// All leases, or none.
-    async fn acquire_all(&self, request: &AcquireRequest, deadline_ms: u64) -> Result<AllAcquired> {
+    async fn acquire_all(&self, request: &AcquireRequest, deadline_ms: u64) -> Result<Acquired<Vec<Lease>>> {
         let mut leases: Vec<Lease> = Vec::new();
         for partition in &request.partitions {
             let address = Address::new(&request.namespace, partition);
-            let acquired = self.acquire_root(address, request.ttl_ms, deadline_ms, true).await;
-            match acquired {
-                Ok(Acquired::Lease { lease, .. }) => leases.push(lease),
+            match self.acquire_root(address, request.ttl_ms, deadline_ms, true).await {
+                Ok(Acquired::Done((lease, _))) => leases.push(lease),
                 Ok(Acquired::Closed(holder)) => {
                     self.give_up(&request.namespace, &leases).await;
-                    return Ok(AllAcquired::Closed(holder));
+                    return Ok(Acquired::Closed(holder));
                 }
                 Err(error) => {
                     self.give_up(&request.namespace, &leases).await;
@@ -80,10 +64,10 @@ impl<W: World> Chain<W> {
                 }
             }
         }
-        Ok(AllAcquired::Leases(leases))
+        Ok(Acquired::Done(leases))
     }
 
-    /// The lease of one root, for a command that waits for no structural lock: `held` then.
+    /// The lease of one root, and whether it was waited for; for a command that waits for no structural lock: `held` then.
     pub(crate) async fn acquire_one(
         &self,
         address: Address<'_>,
@@ -91,26 +75,24 @@ impl<W: World> Chain<W> {
         deadline_ms: u64,
     ) -> Result<(Lease, bool)> {
         match self.acquire_root(address, ttl_ms, deadline_ms, false).await? {
-            Acquired::Lease { lease, ticket } => {
-                self.delete_tickets(address, ticket.as_deref()).await;
-                Ok((lease, ticket.is_some()))
-            }
+            Acquired::Done(taken) => Ok(taken),
             Acquired::Closed(holder) => Err(closed(address.namespace, &holder)),
         }
     }
 
-    /// Waits for and takes the lease of one root. `glances`: looks at the queue for the release that follows.
+    /// Waits for and takes the lease of one root; answers whether it was waited for, too. `glances`: looks at the queue for the
+    /// release that follows.
     async fn acquire_root(
         &self,
         address: Address<'_>,
         ttl_ms: u64,
         deadline_ms: u64,
         glances: bool,
-    ) -> Result<Acquired> {
+    ) -> Result<Acquired<(Lease, bool)>> {
         let mut wait = Wait::new(deadline_ms, &self.world);
         let mut tried: Vec<String> = Vec::new();
         let outcome = self.take_when_free(address, (ttl_ms, glances), &mut wait, &mut tried).await;
-        if !matches!(outcome, Ok(Taken::Lease(_))) {
+        if !matches!(outcome, Ok(Acquired::Done(_))) {
             self.delete_tickets(address, wait.ticket()).await;
         }
         if let Err(error) = &outcome
@@ -121,10 +103,10 @@ impl<W: World> Chain<W> {
             let _ = self.world.cache(&abandoned_key(address), tried.join("\n").as_bytes()).await;
         }
         match outcome? {
-            Taken::Closed(holder) => Ok(Acquired::Closed(holder)),
-            Taken::Lease(lease) => {
+            Acquired::Closed(holder) => Ok(Acquired::Closed(holder)),
+            Acquired::Done(lease) => {
                 let lease = self.confirmed(address, lease).await?;
-                Ok(Acquired::Lease { lease, ticket: wait.ticket().map(str::to_owned) })
+                Ok(Acquired::Done((lease, wait.ticket().is_some())))
             }
         }
     }
@@ -135,7 +117,7 @@ impl<W: World> Chain<W> {
         (ttl_ms, glances): (u64, bool),
         wait: &mut Wait,
         tried: &mut Vec<String>,
-    ) -> Result<Taken> {
+    ) -> Result<Acquired<Lease>> {
         let mut seen = self.cached_root(address).await.map(Box::new);
         let mut known = seen.is_some() && !self.is_contended(address).await;
         let mut failures = 0;
@@ -189,7 +171,7 @@ impl<W: World> Chain<W> {
                 match self.gate(address.namespace).await? {
                     Gate::Open => head.unmark(),
                     Gate::Ours => head.sealed = None,
-                    Gate::Closed(holder) => return Ok(Taken::Closed(holder)),
+                    Gate::Closed(holder) => return Ok(Acquired::Closed(holder)),
                 }
             }
             failures += 1;
@@ -213,7 +195,7 @@ impl<W: World> Chain<W> {
             };
             match join(self.swap(address, root.clone(), etag.as_deref()), beside).await.0? {
                 Swap::Done(done) => {
-                    if glances && !is_our_turn {
+                    if !(glances && is_our_turn) {
                         self.delete_tickets(address, wait.ticket()).await;
                     }
                     return self.admitted(address, &done).await;
@@ -230,15 +212,15 @@ impl<W: World> Chain<W> {
 
     /// What was taken, unless the head bears a mark: of its making, for whoever has the namespace may not have seen it then,
     /// or of somebody who came before the answer.
-    async fn admitted(&self, address: Address<'_>, found: &Snapshot) -> Result<Taken> {
+    async fn admitted(&self, address: Address<'_>, found: &Snapshot) -> Result<Acquired<Lease>> {
         let lease = lease_of(address.partition, found);
-        let Root::Head(head) = &found.root else { return Ok(Taken::Lease(lease)) };
+        let Root::Head(head) = &found.root else { return Ok(Acquired::Done(lease)) };
         if !head.is_marked() {
-            return Ok(Taken::Lease(lease));
+            return Ok(Acquired::Done(lease));
         }
         let refused = match self.gate(address.namespace).await {
-            Ok(Gate::Open | Gate::Ours) => return Ok(Taken::Lease(lease)),
-            Ok(Gate::Closed(holder)) => Ok(Taken::Closed(holder)),
+            Ok(Gate::Open | Gate::Ours) => return Ok(Acquired::Done(lease)),
+            Ok(Gate::Closed(holder)) => Ok(Acquired::Closed(holder)),
             Err(error) => Err(error),
         };
         let _ = self.release(address.namespace, &lease).await;
