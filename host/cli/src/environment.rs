@@ -25,8 +25,9 @@ pub(crate) struct Environment {
     pub(crate) namespace: Option<NamespaceName>,
     /// PEAT_LOCK_TIMEOUT.
     pub(crate) lock_timeout: Option<Duration>,
-    /// PEAT_BACKGROUND: whether a command on a lazy repository has the rest brought afterwards.
-    pub(crate) hydrates_in_background: bool,
+    /// PEAT_BACKGROUND: whether a command leaves a process behind for what nobody waits for: bringing the rest of a lazy
+    /// repository, optimising a large extension.
+    pub(crate) works_in_background: bool,
     /// PEAT_HELD: what the process that started this one holds.
     pub(crate) held: Option<String>,
     /// PEAT_USER: who is named in the audit.
@@ -67,7 +68,7 @@ impl Environment {
                 .map(|value| duration(&value))
                 .transpose()
                 .map_err(|error| wrong("PEAT_LOCK_TIMEOUT", &error))?,
-            hydrates_in_background: switch("PEAT_BACKGROUND")?,
+            works_in_background: switch("PEAT_BACKGROUND")?,
             held: text(HELD)?,
             user: text("PEAT_USER")?,
             cache_bytes_max: text("PEAT_CACHE_SIZE")?

@@ -1,7 +1,8 @@
 //! The one configuration of wasmtime: everything that makes or runs native code uses it.
 //!
 //! An engine is made on first use, with one thread that moves the epoch on. Artifacts are kept per engine key: another
-//! wasmtime, another configuration or another processor has another key.
+//! wasmtime, another configuration or another processor has another key. A second engine compiles faster what then runs
+//! slower, and nothing runs on it; what it makes has a key of its own.
 
 use std::thread;
 
@@ -24,6 +25,20 @@ impl SharedEngine {
         let ticking = engine.weak();
         thread::Builder::new().name("peat-epoch".to_owned()).spawn(move || tick(&ticking))?;
         Ok(Self { engine, key })
+    }
+
+    /// Compiles in less than half the time, for the first execution of a large component: nothing is optimised, and registers
+    /// are chosen in one pass. Wasmtime loads what it makes into any engine of this configuration, one without a compiler too.
+    pub(crate) fn quick_compiler() -> wasmtime::Result<Self> {
+        let engine = Engine::new(&quick_configuration())?;
+        let key = key(&engine);
+        Ok(Self { engine, key })
+    }
+
+    /// The same with another key, as another build would have it.
+    #[cfg(test)]
+    pub(crate) fn with_key(self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -52,6 +67,20 @@ fn configuration() -> Config {
     #[cfg(feature = "compiler")]
     config.cranelift_nan_canonicalization(true);
     config
+}
+
+#[cfg(feature = "compiler")]
+fn quick_configuration() -> Config {
+    let mut config = configuration();
+    config
+        .cranelift_opt_level(wasmtime::OptLevel::None)
+        .cranelift_regalloc_algorithm(wasmtime::RegallocAlgorithm::SinglePass);
+    config
+}
+
+#[cfg(not(feature = "compiler"))]
+fn quick_configuration() -> Config {
+    configuration()
 }
 
 /// Without a compiler nothing is kept: native code comes with its own description, which Wasmtime compares with the engine.
@@ -107,5 +136,15 @@ mod tests {
         let second = SharedEngine::new().unwrap();
         assert_eq!(first.key(), second.key());
         assert_eq!(first.key().len(), 32);
+    }
+
+    #[test]
+    fn code_that_was_compiled_quickly_has_a_key_of_its_own_and_runs_on_the_one_engine() {
+        let (engine, quick) = (SharedEngine::new().unwrap(), SharedEngine::quick_compiler().unwrap());
+        assert_ne!(engine.key(), quick.key());
+        let wasm = wat::parse_str("(component (core module (func (export \"f\"))))").unwrap();
+        let native = quick.engine().precompile_component(&wasm).unwrap();
+        // SAFETY: it was made by the line before.
+        unsafe { wasmtime::component::Component::deserialize(engine.engine(), native) }.unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! The entry of this crate: one `Host` per process, made before it is known whether any guest will run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre};
 
-use crate::artifacts::{ArtifactKey, Artifacts, Bundle, Origin};
+use crate::artifacts::{Artifacts, Bundle, Compilers, Origin, Prepared};
 use crate::datastore::ComponentDatastore;
 use crate::engine::SharedEngine;
 use crate::grants::{Capability, DatastoreBinding, GrantedCapabilities, ModelBinding};
@@ -33,6 +33,9 @@ pub struct HostOptions {
     pub cache_dir: PathBuf,
     /// Most bytes that lie in `cache_dir`; what was not used for longest goes first.
     pub cache_bytes_max: u64,
+    /// A component of at least so many bytes is compiled quickly for its first execution, and [`Host::unoptimised`] names it:
+    /// somebody calls [`Host::optimise`] later. None: everything is optimised at once.
+    pub quick_bytes_min: Option<u64>,
     /// The key that authenticates what lies in `cache_dir`; never inside it. Created when it is needed.
     pub key_file: PathBuf,
     /// What each call may use.
@@ -49,6 +52,7 @@ impl fmt::Debug for HostOptions {
             .debug_struct("HostOptions")
             .field("cache_dir", &self.cache_dir)
             .field("cache_bytes_max", &self.cache_bytes_max)
+            .field("quick_bytes_min", &self.quick_bytes_min)
             .field("key_file", &self.key_file)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
@@ -77,10 +81,12 @@ pub struct Host {
 struct Shared {
     options: HostOptions,
     engine: OnceLock<SharedEngine>,
+    quick_compiler: OnceLock<SharedEngine>,
     loaded: Mutex<HashMap<LoadKey, Arc<OnceCell<InstancePre<GuestState>>>>>,
     bundles: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<Option<Bundle>>>>>,
     found: AtomicU64,
     made: AtomicU64,
+    unoptimised: Mutex<BTreeSet<String>>,
 }
 
 type LoadKey = (Digest, InspectedKind, GrantedCapabilities);
@@ -112,9 +118,18 @@ impl fmt::Debug for Host {
 impl Host {
     /// Makes a host. Touches no file and makes no engine: a command that runs no guest pays nothing.
     pub fn new(options: HostOptions) -> Self {
-        let (engine, loaded, bundles) = (OnceLock::new(), Mutex::default(), Mutex::default());
-        let (found, made) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { shared: Arc::new(Shared { options, engine, loaded, bundles, found, made }) }
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                engine: OnceLock::new(),
+                quick_compiler: OnceLock::new(),
+                loaded: Mutex::default(),
+                bundles: Mutex::default(),
+                found: AtomicU64::new(0),
+                made: AtomicU64::new(0),
+                unoptimised: Mutex::default(),
+            }),
+        }
     }
 
     /// How often what was to be run was found compiled, and how often it had to be made.
@@ -123,9 +138,19 @@ impl Host {
         CacheUse { hits: found.load(Ordering::Relaxed), misses: made.load(Ordering::Relaxed) }
     }
 
-    fn note(&self, was_made: bool) {
-        let count = if was_made { &self.shared.made } else { &self.shared.found };
+    /// Extensions that were prepared here and whose code is not optimised yet.
+    pub fn unoptimised(&self) -> Vec<String> {
+        self.shared.unoptimised.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    fn note<T>(&self, extension: &str, prepared: Prepared<T>) -> T {
+        let count = if prepared.was_made { &self.shared.made } else { &self.shared.found };
         count.fetch_add(1, Ordering::Relaxed);
+        if prepared.is_quick {
+            let mut unoptimised = self.shared.unoptimised.lock().unwrap_or_else(PoisonError::into_inner);
+            unoptimised.insert(extension.to_owned());
+        }
+        prepared.value
     }
 
     /// Reads what a component is, without compiling it: well-formedness, metadata, imports against `granted`, required
@@ -195,12 +220,36 @@ impl Host {
     }
 
     fn bundle_blocking(&self, source: &ExtensionSource) -> Result<Bundle, ExtensionError> {
-        let engine = self.engine(source.name.as_str())?;
-        let key = ArtifactKey { engine: engine.key(), wasm: source.digest };
+        let extension = source.name.as_str();
         let origin = Origin::File(source.path.clone());
-        let (bundle, made) = self.artifacts().bundle(engine.engine(), &key, origin, &source.metadata)?;
-        self.note(made);
-        Ok(bundle)
+        let compilers = self.compilers(extension, &origin)?;
+        let prepared = self.artifacts().bundle(compilers, source.digest, origin, &source.metadata)?;
+        Ok(self.note(extension, prepared))
+    }
+
+    /// Sees to it that there is optimised code of an extension; answers whether it had to be made. Nothing is loaded. Dropping
+    /// the future gives up waiting, not the making.
+    pub async fn optimise(&self, source: &ExtensionSource) -> Result<bool, ExtensionError> {
+        let (host, wanted) = (self.clone(), source.clone());
+        let optimising = tokio::task::spawn_blocking(move || {
+            let extension = wanted.name.as_str();
+            let (engine, quick) = (host.engine(extension)?, host.quick_compiler(extension)?);
+            host.artifacts().optimise(extension, engine, quick, wanted.digest, Origin::File(wanted.path.clone()))
+        });
+        optimising.await.unwrap_or_else(|error| {
+            Err(ExtensionError::Host {
+                extension: source.name.to_string(),
+                call: "compiling it".to_owned(),
+                reason: error.to_string(),
+            })
+        })
+    }
+
+    /// What compiles a component that comes from there.
+    fn compilers(&self, extension: &str, origin: &Origin) -> Result<Compilers<'_>, ExtensionError> {
+        let is_large = self.options().quick_bytes_min.is_some_and(|least| origin.length() >= least);
+        let quick = if is_large { Some(self.quick_compiler(extension)?) } else { None };
+        Ok(Compilers { engine: self.engine(extension)?, quick })
     }
 
     fn artifacts(&self) -> Artifacts<'_> {
@@ -285,11 +334,10 @@ impl Host {
         kind: InspectedKind,
         granted: &GrantedCapabilities,
     ) -> Result<InstancePre<GuestState>, ExtensionError> {
-        let engine = self.engine(&extension)?;
-        let key = ArtifactKey { engine: engine.key(), wasm: digest };
-        let (component, made) = self.artifacts().component(&extension, engine.engine(), &key, origin)?;
-        self.note(made);
-        self.link(&extension, engine, &component, kind, granted)
+        let compilers = self.compilers(&extension, &origin)?;
+        let prepared = self.artifacts().component(&extension, compilers, digest, origin)?;
+        let component = self.note(&extension, prepared);
+        self.link(&extension, compilers.engine, &component, kind, granted)
     }
 
     fn link(
@@ -309,16 +357,29 @@ impl Host {
     }
 
     fn engine(&self, extension: &str) -> Result<&SharedEngine, ExtensionError> {
-        if let Some(engine) = self.shared.engine.get() {
-            return Ok(engine);
-        }
-        let engine = SharedEngine::new().map_err(|error| ExtensionError::Host {
-            extension: extension.to_owned(),
-            call: "starting the engine".to_owned(),
-            reason: error.to_string(),
-        })?;
-        Ok(self.shared.engine.get_or_init(|| engine))
+        started(&self.shared.engine, extension, SharedEngine::new)
     }
+
+    fn quick_compiler(&self, extension: &str) -> Result<&SharedEngine, ExtensionError> {
+        started(&self.shared.quick_compiler, extension, SharedEngine::quick_compiler)
+    }
+}
+
+/// The engine that is there, or a new one.
+fn started<'a>(
+    place: &'a OnceLock<SharedEngine>,
+    extension: &str,
+    start: impl FnOnce() -> wasmtime::Result<SharedEngine>,
+) -> Result<&'a SharedEngine, ExtensionError> {
+    if let Some(engine) = place.get() {
+        return Ok(engine);
+    }
+    let engine = start().map_err(|error| ExtensionError::Host {
+        extension: extension.to_owned(),
+        call: "starting the engine".to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(place.get_or_init(|| engine))
 }
 
 /// A component as it may be: bounded before anything looks at it.

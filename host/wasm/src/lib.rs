@@ -7,6 +7,7 @@
 //!   .model_executor(source, binding) -> ModelExecutor implements ports::MethodExecutor; compiles on first execution
 //!   .datastore(source, binding)      -> ComponentDatastore implements ports::Datastore
 //!   .bundle(source)                  -> Bundle            what an execution outside of this process needs; made on first use
+//!   .optimise(source)                -> bool              what a first execution of a large component leaves for later
 //! ```
 //!
 //! Everything needs a multi-threaded tokio runtime with time enabled. A guest runs on a task of its own and yields at
@@ -46,6 +47,6 @@ pub use datastore::ComponentDatastore;
 pub use grants::{Capability, DatastoreBinding, GrantedCapabilities, ModelBinding, UnknownCapability};
 pub use host::{ExtensionSource, Host, HostOptions};
 pub use inspect::{Inspected, InspectedKind};
-pub use limits::{COMPONENT_BYTES_MAX, Limits};
+pub use limits::{COMPONENT_BYTES_MAX, Limits, QUICK_COMPONENT_BYTES};
 pub use model::ModelExecutor;
 pub use runner::{Confinement, LaunchError, LaunchRequest, LaunchedRunner, Launcher, RunnerProcess};

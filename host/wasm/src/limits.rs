@@ -10,6 +10,10 @@ use wasmtime::ResourceLimiter;
 /// Largest component that is accepted, in bytes: the largest toolchains (Python) make some 40 MB.
 pub const COMPONENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// A component of so many bytes is compiled quickly first, and optimised later: on two cores that is some two seconds of
+/// waiting instead of one for each of them.
+pub const QUICK_COMPONENT_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Bytes that one host call may take from or hand to a guest: larger content goes through handles.
 pub(crate) const CALL_BYTES_MAX: u64 = 1024 * 1024;
 

@@ -5,8 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use peat_end_to_end_tests::{Checkout, Outcome, Scratch, in_mount_namespace};
+use peat_end_to_end_tests::{Checkout, Outcome, Scratch, component, in_mount_namespace};
 
 const RUN: [&str; 5] = ["model", "method", "run", "empty", "nothing"];
 
@@ -215,4 +216,65 @@ fn runs_in_this_process_make_no_bundle() {
     let artifacts = status["cache"]["artifacts"].as_array().unwrap();
     assert_eq!(artifacts.len(), 2, "{status}");
     assert!(artifacts.iter().all(|artifact| artifact["bundle"] == false), "{status}");
+}
+
+/// A component with so many bytes more, which mean nothing.
+fn padded(mut component: Vec<u8>, bytes: usize) -> Vec<u8> {
+    const NAME: &[u8] = b"padding";
+    let mut length = 1 + NAME.len() + bytes;
+    component.push(0);
+    while length >= 0x80 {
+        component.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    component.extend([length as u8, NAME.len() as u8]);
+    component.extend(NAME);
+    component.resize(component.len() + bytes, 0);
+    component
+}
+
+/// State of everything that is kept, by extension.
+fn states(repository: &Checkout) -> Vec<(String, String)> {
+    let status = repository.peat(&["cache", "status", "--json"]).ok().json();
+    let artifacts = status["cache"]["artifacts"].as_array().unwrap().clone();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    artifacts.iter().map(|artifact| (text(&artifact["extension"]), text(&artifact["state"]))).collect()
+}
+
+#[test]
+fn a_large_extension_is_run_at_once_and_optimised_behind_the_command() {
+    const LARGE: usize = 5 * 1024 * 1024;
+    let scratch = Scratch::new();
+    let repository = scratch.cold_machine().repository("r");
+    let large = padded(fs::read(component("test-empty")).unwrap(), LARGE);
+    repository.write("extensions/large.wasm", large);
+    let off = |arguments: &[&str]| {
+        let output = repository.command(arguments).env("PEAT_BACKGROUND", "off").output().unwrap();
+        Outcome::of(arguments.join(" "), output).ok()
+    };
+    // Where nothing may be left behind it is optimised at once.
+    off(&["extension", "add", "extensions/large.wasm"]);
+    off(&["model", "create", "empty", "--type", "@test/empty"]);
+    let usable = [("@test/empty".to_owned(), "usable".to_owned())];
+    assert_eq!(states(&repository), usable);
+    repository.peat(&["cache", "clear"]).ok();
+    // The process that is left behind begins when it is its turn: what is there first is the quick code.
+    assert!(compiles(&repository, &RUN));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut seen = states(&repository);
+    while seen != usable {
+        assert!(Instant::now() < deadline, "{seen:?}");
+        std::thread::sleep(Duration::from_millis(20));
+        let now = states(&repository);
+        assert!(now.len() <= 2, "{now:?}");
+        seen = now;
+    }
+    assert!(!compiles(&repository, &RUN), "what was optimised is not used");
+    // By hand, for an image.
+    repository.peat(&["cache", "clear"]).ok();
+    let compiled = repository.peat(&["cache", "compile", "--json"]).ok().json();
+    assert_eq!(compiled["compiled"], serde_json::json!([{ "extension": "@test/empty", "made": true }]));
+    assert_eq!(states(&repository), usable);
+    let again = repository.peat(&["cache", "compile", "@test/empty", "--json"]).ok().json();
+    assert_eq!(again["compiled"][0]["made"], false);
 }

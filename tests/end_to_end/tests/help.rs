@@ -43,6 +43,7 @@ const COMMANDS: &[&str] = &[
     "cache status",
     "cache verify",
     "cache clear",
+    "cache compile",
     "completions",
     "version",
 ];

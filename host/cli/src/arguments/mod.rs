@@ -18,7 +18,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{AuditCommand, AuditList, Stats};
-pub(crate) use cache::CacheCommand;
+pub(crate) use cache::{CacheCommand, CacheCompile};
 pub(crate) use data::{DataCommand, DataGc, DataPrune};
 pub(crate) use datastore::{
     DatastoreCheck, DatastoreCommand, DatastoreCompact, DatastoreExport, DatastoreHydrate, DatastoreImport,
@@ -48,7 +48,7 @@ Environment:
   PEAT_DATASTORE     `local`, or a JSON object as the datastore block of peat.yaml; overrides it
   PEAT_NAMESPACE     overrides the namespace of peat.yaml; a run scope is used by it
   PEAT_LOCK_TIMEOUT  how long to wait for a lease, as --lock-timeout (90s, 10m)
-  PEAT_BACKGROUND    off: a lazy repository brings nothing in the background
+  PEAT_BACKGROUND    off: no command leaves a process behind, for what nobody waits for
   PEAT_RUNNER        executable for the drivers process and container [peat-runner beside peat]
   PEAT_USER          who is named in the audit [the user's name]
   PEAT_LOG           filter of the trace on stderr, such as `peat_core=debug`

@@ -15,7 +15,7 @@ use peat_store::{ProcessIdentity, SqliteStore, SystemClock, SystemRandom};
 pub(crate) use peat_wasm::ArtifactCache;
 use peat_wasm::{
     Capability, ComponentDatastore, DatastoreBinding, ExtensionSource, GrantedCapabilities, Host, HostOptions,
-    Launcher, Limits, ModelBinding,
+    Launcher, Limits, ModelBinding, QUICK_COMPONENT_BYTES,
 };
 use serde_json::Value;
 
@@ -72,6 +72,7 @@ impl Components {
         let options = HostOptions {
             cache_dir: home.cache(),
             cache_bytes_max: home.cache_bytes_max(),
+            quick_bytes_min: home.works_in_background().then_some(QUICK_COMPONENT_BYTES),
             key_file: home.key_file(),
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
@@ -84,6 +85,16 @@ impl Components {
     pub(crate) fn cache_use(&self) -> impl Fn() -> CacheUse + Send + 'static {
         let host = self.host.clone();
         move || host.cache_use()
+    }
+
+    /// Extensions whose code was compiled quickly and is to be optimised.
+    pub(crate) fn unoptimised(&self) -> Vec<String> {
+        self.host.unoptimised()
+    }
+
+    /// Sees to it that there is optimised code of an extension; answers whether it had to be made.
+    pub(crate) async fn optimise(&self, installed: &Installed) -> Result<bool, Failure> {
+        Ok(self.host.optimise(&source(installed)).await?)
     }
 
     /// What is compiled already.

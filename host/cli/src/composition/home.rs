@@ -15,6 +15,7 @@ pub(crate) struct Home {
     home: PathBuf,
     cache: PathBuf,
     cache_bytes_max: u64,
+    works_in_background: bool,
 }
 
 /// Most bytes of compiled extensions where PEAT_CACHE_SIZE says nothing: some hundred large ones.
@@ -27,6 +28,7 @@ impl Home {
             home: environment.home()?,
             cache: environment.cache()?,
             cache_bytes_max: environment.cache_bytes_max.unwrap_or(CACHE_BYTES_MAX),
+            works_in_background: environment.works_in_background,
         })
     }
 
@@ -60,6 +62,16 @@ impl Home {
     /// Most bytes of them.
     pub(crate) fn cache_bytes_max(&self) -> u64 {
         self.cache_bytes_max
+    }
+
+    /// Whether a command may leave a process behind.
+    pub(crate) fn works_in_background(&self) -> bool {
+        self.works_in_background
+    }
+
+    /// Who optimises extensions in the background.
+    pub(crate) fn optimising_file(&self) -> PathBuf {
+        self.home.join("optimising.lock")
     }
 
     /// The key that authenticates compiled artifacts; outside the cache on purpose.

@@ -4,11 +4,9 @@
 //! with it. Commands hold another one in common; the background looks at that before each batch and lets them go first.
 //! Nothing here is needed for safety: it decides only who works when.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -18,6 +16,7 @@ use peat_core::repository::HydrationStrategy;
 use peat_store::SqliteStore;
 use serde::{Deserialize, Serialize};
 
+use super::background::{leave_behind, lock_file, take_lock};
 use super::{Context, Session};
 use crate::failure::Failure;
 
@@ -82,16 +81,7 @@ pub(crate) struct Hydrating {
 impl Hydrating {
     /// Takes it, unless another process has it.
     pub(crate) fn take(directory: &Path) -> Result<Option<Self>, Failure> {
-        let path = directory.join(HYDRATING);
-        let mut file = lock_file(&path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(source)) => return Err(Failure::file("lock", &path, source)),
-        }
-        // For people only.
-        let _ = file.set_len(0).and_then(|()| file.write_all(std::process::id().to_string().as_bytes()));
-        Ok(Some(Self { _file: file }))
+        Ok(take_lock(&directory.join(HYDRATING))?.map(|_file| Self { _file }))
     }
 
     /// The same, after whoever has it was asked to stop.
@@ -127,12 +117,6 @@ pub(crate) fn holder(directory: &Path) -> Result<Option<u32>, Failure> {
         }
         Err(TryLockError::Error(source)) => Err(Failure::file("lock", &path, source)),
     }
-}
-
-fn lock_file(path: &Path) -> Result<File, Failure> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.open(path).map_err(|source| Failure::file("open", path, source))
 }
 
 /// Says that a command is under way, as long as it lives. Without the file nobody gives way, that is all.
@@ -201,7 +185,7 @@ pub(crate) fn begin_in_background(context: &Context, session: &Session) {
 fn try_begin(context: &Context, session: &Session) -> Result<(), Failure> {
     let config = &session.repository.config;
     let is_lazy = config.datastore.shared().is_some() && config.hydration_strategy == HydrationStrategy::Lazy;
-    if !is_lazy || !context.environment.hydrates_in_background {
+    if !is_lazy || !context.environment.works_in_background {
         return Ok(());
     }
     let note = HydrationNote::of(&session.store)?;
@@ -211,36 +195,7 @@ fn try_begin(context: &Context, session: &Session) -> Result<(), Failure> {
     if note.stopped || rests || is_whole || holder(&session.store_path())?.is_some() {
         return Ok(());
     }
-    let failed = |source| Failure::file("start", Path::new("/proc/self/exe"), source);
-    let program = std::env::current_exe().map_err(failed)?;
-    let mut command = Command::new(program);
-    command.args(["datastore", "hydrate", "--in-background", "--quiet", "--repo"]).arg(&session.repository.root);
-    // Nobody waits for it: it becomes a child of the system's first process when this one ends.
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(failed)?;
-    Ok(())
-}
-
-/// Makes this process one that is in nobody's way: a session of its own, the lowest priority, none of the files that were
-/// open when it was started.
-pub(crate) fn become_background() {
-    // Each of these may fail without harm: it is then what it was.
-    let _ = rustix::process::setsid();
-    let _ = rustix::process::nice(19);
-    close_inherited();
-}
-
-/// Whoever started the command may have left descriptors open (a pipe that somebody reads to its end, a lock): they must not
-/// live on with this process.
-fn close_inherited() {
-    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
-    let descriptors: Vec<i32> = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
-    // The listing had one of its own, which is closed by now.
-    let is_open = |descriptor: &i32| std::fs::symlink_metadata(format!("/proc/self/fd/{descriptor}")).is_ok();
-    for descriptor in descriptors.into_iter().filter(|descriptor| *descriptor > 2).filter(is_open) {
-        // SAFETY: this is the first thing the process does. It has opened nothing but the listing above, so nobody owns any
-        // of these descriptors.
-        unsafe { rustix::io::close(descriptor) };
-    }
+    leave_behind(&["datastore", "hydrate", "--in-background"], &session.repository.root)
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl Shelf {
     }
 
     /// The bundle that is there, for use. None when there is none; what cannot be trusted is set aside.
-    fn find_bundle(&self, key: &ArtifactKey<'_>) -> Option<Bundle> {
+    pub(super) fn find_bundle(&self, key: &ArtifactKey<'_>) -> Option<Bundle> {
         match self.verified_bundle(key) {
             Ok(bundle) => bundle.inspect(Bundle::note_use),
             Err(reason) => {

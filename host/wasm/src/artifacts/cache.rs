@@ -46,7 +46,18 @@ impl ArtifactCache {
 
     /// The key of this build's engine: artifacts under another are of another version of Peat, or of another processor.
     pub fn current_engine() -> io::Result<String> {
-        let engine = SharedEngine::new().map_err(|error| io::Error::other(crate::failure::one_line(&error)))?;
-        Ok(engine.key().to_owned())
+        key_of(SharedEngine::new())
+    }
+
+    /// The key of what this build compiles quickly and will optimise.
+    pub fn quick_engine() -> io::Result<String> {
+        key_of(SharedEngine::quick_compiler())
+    }
+}
+
+fn key_of(engine: wasmtime::Result<SharedEngine>) -> io::Result<String> {
+    match engine {
+        Ok(engine) => Ok(engine.key().to_owned()),
+        Err(error) => Err(io::Error::other(crate::failure::one_line(&error))),
     }
 }

@@ -11,6 +11,9 @@
 //! again; a cache that cannot be used costs time, never an error. Files are written under a unique name, synced and
 //! renamed; none is ever written in place.
 //!
+//! A large component is compiled twice: first in less than half the time for whoever waits for it, later, when nobody waits,
+//! with optimisation. The two have different engine keys, and the first goes when the second is there.
+//!
 //! Every key has a directory of its own, so that two `PEAT_HOME` share a cache without seeing each other's artifacts as
 //! forged. A bundle is made when a component is first run outside of this process, never before.
 //!
@@ -38,7 +41,6 @@ use peat_core::digest::Digest;
 use peat_core::metadata::Metadata;
 use peat_core::ports::ExtensionError;
 use tracing::{debug, warn};
-use wasmtime::Engine;
 use wasmtime::component::Component;
 
 pub use self::bundle::{BUNDLE_ARTIFACT, Bundle};
@@ -49,6 +51,7 @@ pub(crate) use self::origin::Origin;
 use self::bundling::BundleError;
 use self::directory::OwnedDirectory;
 use self::shelf::Shelf;
+use crate::engine::SharedEngine;
 
 /// Largest artifact that is read, in bytes: native code is up to eight times its wasm, and the largest wasm has 64 MiB.
 const ARTIFACT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -65,6 +68,25 @@ pub(crate) struct ArtifactKey<'a> {
     pub(crate) wasm: Digest,
 }
 
+/// What compiles.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Compilers<'a> {
+    /// Optimises. Everything runs on it.
+    pub(crate) engine: &'a SharedEngine,
+    /// What is used first where nothing is there yet; none where the optimised code is made at once.
+    pub(crate) quick: Option<&'a SharedEngine>,
+}
+
+/// What was found or made.
+#[derive(Debug)]
+pub(crate) struct Prepared<T> {
+    pub(crate) value: T,
+    /// It had to be made.
+    pub(crate) was_made: bool,
+    /// It was compiled quickly: [`Artifacts::optimise`] is left for later.
+    pub(crate) is_quick: bool,
+}
+
 /// The artifacts of one user.
 #[derive(Debug)]
 pub(crate) struct Artifacts<'a> {
@@ -77,59 +99,132 @@ pub(crate) struct Artifacts<'a> {
 }
 
 impl Artifacts<'_> {
-    /// The component, from its artifact or compiled, and whether it had to be compiled. Blocks: on the disk, on another
-    /// process that compiles the same, and for as long as compiling takes.
+    /// The component, from its artifact or compiled. Blocks: on the disk, on another process that compiles the same, and for
+    /// as long as compiling takes.
     pub(crate) fn component(
         &self,
         extension: &str,
-        engine: &Engine,
-        key: &ArtifactKey<'_>,
+        compilers: Compilers<'_>,
+        wasm: Digest,
         origin: Origin,
-    ) -> Result<(Component, bool), ExtensionError> {
-        match self.open(key) {
-            Ok(shelf) => {
-                let (component, made) = shelf.component(extension, engine, key, origin)?;
-                if made {
-                    self.make_room(&shelf, key);
-                }
-                Ok((component, made))
-            }
+    ) -> Result<Prepared<Component>, ExtensionError> {
+        let engine = compilers.engine.engine();
+        let key = compilers.optimised(wasm);
+        let shelf = match self.open(&key) {
+            Ok(shelf) => shelf,
             Err(error) => {
                 warn!(cache = %self.cache_dir.display(), %error, "compiled extensions cannot be kept; compiling again");
-                native_code::compile(engine, &origin.read(extension, &key.wasm)?, extension).map(|made| (made, true))
+                let value = native_code::compile(engine, &origin.read(extension, &wasm)?, extension)?;
+                return Ok(Prepared { value, was_made: true, is_quick: false });
+            }
+        };
+        let mut making = (compilers.engine, shelf, key);
+        if let Some(quick) = compilers.quick {
+            if let Some(value) = making.1.load(engine, &key) {
+                return Ok(Prepared { value, was_made: false, is_quick: false });
+            }
+            let key = ArtifactKey { engine: quick.key(), wasm };
+            if let Ok(shelf) = self.open(&key) {
+                making = (quick, shelf, key);
             }
         }
+        let (compiler, shelf, key) = making;
+        let (value, was_made) = shelf.component(extension, (compiler.engine(), engine), &key, origin)?;
+        if was_made {
+            self.make_room(&shelf, &key);
+        }
+        Ok(Prepared { value, was_made, is_quick: compiler.key() != compilers.engine.key() })
     }
 
-    /// The bundle of a component, and whether it had to be made; compiled only where there is no artifact either. Blocks as
-    /// [`Artifacts::component`] does. Where nothing can be kept there is no bundle: it is a place on a disk.
+    /// The bundle of a component; compiled only where there is no artifact either. Blocks as [`Artifacts::component`] does.
+    /// Where nothing can be kept there is no bundle: it is a place on a disk.
     pub(crate) fn bundle(
         &self,
-        engine: &Engine,
-        key: &ArtifactKey<'_>,
+        compilers: Compilers<'_>,
+        wasm: Digest,
         origin: Origin,
         metadata: &Metadata,
-    ) -> Result<(Bundle, bool), ExtensionError> {
-        let shelf = self.open(key).map_err(BundleError::Place);
-        let bundled = shelf.and_then(|shelf| {
-            let (bundle, made) = shelf.bundle(engine, key, origin, metadata)?;
-            if made {
-                self.make_room(&shelf, key);
-            }
-            Ok((bundle, made))
-        });
+    ) -> Result<Prepared<Bundle>, ExtensionError> {
+        let bundled = self.try_bundle(compilers, wasm, origin, metadata);
         bundled.map_err(|error| match error {
             BundleError::Extension(error) => error,
-            BundleError::Place(error) => ExtensionError::Host {
-                extension: metadata.name.to_string(),
-                call: "making its bundle".to_owned(),
-                reason: format!(
-                    "{}: {error}; to run outside of this process it needs a place there: set PEAT_CACHE_DIR to another \
-                     directory, or run it in-process",
-                    self.cache_dir.display()
-                ),
-            },
+            BundleError::Place(error) => {
+                let advice = "to run outside of this process it needs a place there: set PEAT_CACHE_DIR to another \
+                              directory, or run it in-process";
+                self.unusable(metadata.name.as_str(), "making its bundle", &error, advice)
+            }
         })
+    }
+
+    fn try_bundle(
+        &self,
+        compilers: Compilers<'_>,
+        wasm: Digest,
+        origin: Origin,
+        metadata: &Metadata,
+    ) -> Result<Prepared<Bundle>, BundleError> {
+        let key = compilers.optimised(wasm);
+        let shelf = self.open(&key)?;
+        let quick = match compilers.quick {
+            None => None,
+            Some(quick) => {
+                if let Some(value) = shelf.find_bundle(&key) {
+                    return Ok(Prepared { value, was_made: false, is_quick: false });
+                }
+                Some(quick).filter(|_| shelf.native(&key).is_none())
+            }
+        };
+        let (compiler, shelf, key) = match quick {
+            None => (compilers.engine, shelf, key),
+            Some(quick) => {
+                let key = ArtifactKey { engine: quick.key(), wasm };
+                (quick, self.open(&key)?, key)
+            }
+        };
+        let (value, was_made) = shelf.bundle(compiler.engine(), &key, origin, metadata)?;
+        if was_made {
+            self.make_room(&shelf, &key);
+        }
+        Ok(Prepared { value, was_made, is_quick: quick.is_some() })
+    }
+
+    /// Sees to it that there is optimised code, and lets go of what was compiled quickly, but a bundle that is in use. Answers
+    /// whether it had to be made. Blocks for as long as compiling takes.
+    pub(crate) fn optimise(
+        &self,
+        extension: &str,
+        engine: &SharedEngine,
+        quick: &SharedEngine,
+        wasm: Digest,
+        origin: Origin,
+    ) -> Result<bool, ExtensionError> {
+        let unusable = |error| {
+            let advice = "compiled code needs a place there: set PEAT_CACHE_DIR to another directory";
+            self.unusable(extension, "compiling it", &error, advice)
+        };
+        let key = ArtifactKey { engine: engine.key(), wasm };
+        let shelf = self.open(&key).map_err(unusable)?;
+        let was_made = shelf.prepare(extension, engine.engine(), &key, origin)?;
+        let fingerprint = shelf.authentication.fingerprint();
+        let mut artifacts = inventory::list(self.cache_dir).map_err(unusable)?;
+        artifacts.retain(|kept| kept.component == wasm && kept.engine == quick.key() && kept.key == fingerprint);
+        if !artifacts.is_empty()
+            && let Err(error) = inventory::remove(self.cache_dir, &artifacts)
+        {
+            debug!(%error, "what was compiled quickly could not be removed");
+        }
+        if was_made {
+            self.make_room(&shelf, &key);
+        }
+        Ok(was_made)
+    }
+
+    fn unusable(&self, extension: &str, call: &str, error: &io::Error, advice: &str) -> ExtensionError {
+        ExtensionError::Host {
+            extension: extension.to_owned(),
+            call: call.to_owned(),
+            reason: format!("{}: {error}; {advice}", self.cache_dir.display()),
+        }
     }
 
     fn open(&self, key: &ArtifactKey<'_>) -> io::Result<Shelf> {
@@ -163,6 +258,12 @@ impl Artifacts<'_> {
             Ok(Freed { bytes, .. }) => debug!(bytes, "removed compiled extensions that were not used for longest"),
             Err(error) => warn!(%error, "cannot keep the compiled extensions within their bound"),
         }
+    }
+}
+
+impl<'a> Compilers<'a> {
+    fn optimised(&self, wasm: Digest) -> ArtifactKey<'a> {
+        ArtifactKey { engine: self.engine.key(), wasm }
     }
 }
 

@@ -20,6 +20,14 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    /// Bytes of the component; none where there is no file.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File(path) => path.metadata().map_or(0, |metadata| metadata.len()),
+        }
+    }
+
     /// The component's bytes, checked against its digest.
     pub(super) fn read(self, extension: &str, digest: &Digest) -> Result<Vec<u8>, ExtensionError> {
         let (bytes, place) = match self {

@@ -30,11 +30,11 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    /// The component, and whether it had to be made.
+    /// The component for `engine`, and whether `compiler` had to make it.
     pub(super) fn component(
         &self,
         extension: &str,
-        engine: &Engine,
+        (compiler, engine): (&Engine, &Engine),
         key: &ArtifactKey<'_>,
         origin: Origin,
     ) -> Result<(Component, bool), ExtensionError> {
@@ -49,9 +49,29 @@ impl Shelf {
             return Ok((component, false));
         }
         let wasm = origin.read(extension, &key.wasm)?;
-        let native = precompile(engine, &wasm, extension)?;
+        let native = precompile(compiler, &wasm, extension)?;
         self.keep(key, &native);
         Ok((deserialize(engine, &native, extension)?, true))
+    }
+
+    /// Sees to it that there is an artifact; answers whether it had to be made. It is not loaded.
+    pub(super) fn prepare(
+        &self,
+        extension: &str,
+        compiler: &Engine,
+        key: &ArtifactKey<'_>,
+        origin: Origin,
+    ) -> Result<bool, ExtensionError> {
+        if self.native(key).is_some() {
+            return Ok(false);
+        }
+        let lock = self.lock(key);
+        if lock.is_some() && self.native(key).is_some() {
+            return Ok(false);
+        }
+        let wasm = origin.read(extension, &key.wasm)?;
+        self.keep(key, &precompile(compiler, &wasm, extension)?);
+        Ok(true)
     }
 
     /// The right to make what there is of one component. None where it cannot be had: it is then made without.
@@ -70,7 +90,7 @@ impl Shelf {
     }
 
     /// None when there is no artifact, or none that can be trusted.
-    fn load(&self, engine: &Engine, key: &ArtifactKey<'_>) -> Option<Component> {
+    pub(super) fn load(&self, engine: &Engine, key: &ArtifactKey<'_>) -> Option<Component> {
         let native = self.native(key)?;
         match deserialize(engine, &native, "") {
             Ok(component) => {

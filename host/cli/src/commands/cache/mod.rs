@@ -1,6 +1,7 @@
 //! `peat cache`.
 
 mod clear;
+mod compile;
 mod status;
 mod verify;
 
@@ -18,6 +19,7 @@ pub(super) fn dispatch(context: &Context, command: &CacheCommand) -> Result<Answ
     match command {
         CacheCommand::Status => status::status(context),
         CacheCommand::Verify => verify::verify(context),
+        CacheCommand::Compile(arguments) => compile::compile(context, arguments),
         CacheCommand::Clear => clear::clear(context),
     }
 }

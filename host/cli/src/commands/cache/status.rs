@@ -11,6 +11,7 @@ use crate::rendering::{Answer, Cell, Page, Table, Tone, short_size, timestamp};
 pub(super) fn status(context: &Context) -> Result<Answer, Failure> {
     let (home, cache) = cache(context)?;
     let engine = ArtifactCache::current_engine().map_err(|error| Failure::Internal(error.to_string()))?;
+    let quick = ArtifactCache::quick_engine().map_err(|error| Failure::Internal(error.to_string()))?;
     let key = cache.current_key();
     let artifacts = cache.artifacts().map_err(|error| unreadable(&home, error))?;
     let names = names(context);
@@ -20,12 +21,14 @@ pub(super) fn status(context: &Context) -> Result<Answer, Failure> {
     for artifact in &artifacts {
         let state = if key.as_ref() != Some(&artifact.key) {
             "other-key"
-        } else if artifact.engine != engine {
+        } else if artifact.engine != engine && artifact.engine != quick {
             "other-engine"
-        } else if artifact.usable {
-            "usable"
-        } else {
+        } else if !artifact.usable {
             "set-aside"
+        } else if artifact.engine == quick {
+            "quick"
+        } else {
+            "usable"
         };
         let notes = [(state != "usable").then_some(state), artifact.bundled.then_some("bundle")];
         table.row(vec![

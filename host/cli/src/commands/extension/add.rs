@@ -15,8 +15,8 @@ use serde_json::json;
 use super::{extension_json, provides};
 use crate::arguments::{ExtensionAdd, GrantArgument};
 use crate::composition::{
-    COMPONENT_BYTES_MAX, Components, Context, Extensions, Repository, add_grants, lacking, read_bounded,
-    run_interruptible,
+    COMPONENT_BYTES_MAX, Components, Context, Extensions, Repository, add_grants, lacking, optimise_later,
+    read_bounded, run_interruptible,
 };
 use crate::failure::Failure;
 use crate::rendering::{Answer, Cell, Page, ProgressDisplay, Table, Tone};
@@ -45,6 +45,7 @@ pub(super) fn add(context: &Context, arguments: &ExtensionAdd) -> Result<Answer,
     drop(progress);
     let mut extensions = Extensions::open(&repository, &home);
     install(&mut repository, &mut extensions, &candidates)?;
+    optimise_later(&home, &repository.root, &components);
     Ok(answer(&candidates))
 }
 

@@ -145,8 +145,9 @@ fn a_bundle_of_another_engine_is_not_used() {
     std::fs::rename(&own, other.join(own.file_name().unwrap())).unwrap();
     let (cache, key_file) = (place.cache(), place.key());
     let artifacts = Artifacts { cache_dir: &cache, key_file: &key_file, bytes_max: u64::MAX };
-    let key = ArtifactKey { engine, wasm: Digest::of(&place.wasm) };
-    let found = artifacts.bundle(place.engine.engine(), &key, place.gone(), &place.metadata());
+    let engine = SharedEngine::new().unwrap().with_key(engine);
+    let compilers = Compilers { engine: &engine, quick: None };
+    let found = artifacts.bundle(compilers, Digest::of(&place.wasm), place.gone(), &place.metadata());
     assert!(matches!(found, Err(ExtensionError::Missing { .. })));
     assert!(!place.is_bundled());
 }

@@ -12,6 +12,7 @@ fn host(place: &Place) -> Host {
     Host::new(HostOptions {
         cache_dir: place.cache(),
         cache_bytes_max: u64::MAX,
+        quick_bytes_min: None,
         key_file: place.key(),
         limits: Limits::default(),
         clock: Arc::new(ManualClock::default()),

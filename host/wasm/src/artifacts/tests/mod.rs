@@ -7,6 +7,7 @@ mod keys;
 mod locks;
 mod place;
 mod processes;
+mod quick;
 
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
@@ -113,9 +114,8 @@ fn what_does_not_compile_says_so() {
     let place = Place::new();
     let (cache, key) = (place.cache(), place.key());
     let broken = b"\0asm".to_vec();
-    let key_of = ArtifactKey { engine: place.engine.key(), wasm: Digest::of(&broken) };
     let error = Artifacts { cache_dir: &cache, key_file: &key, bytes_max: u64::MAX }
-        .component("@test/guest", place.engine.engine(), &key_of, Origin::Bytes(broken))
+        .component("@test/guest", place.compilers(), Digest::of(&broken), Origin::Bytes(broken))
         .unwrap_err();
     assert!(matches!(error, ExtensionError::Compile { .. }), "{error}");
 }
@@ -160,10 +160,11 @@ fn an_artifact_of_another_engine_is_not_loaded() {
     std::fs::rename(own, other.join(fingerprint)).unwrap();
     assert!(!place.is_kept());
     // Its record says for which engine it is: under another key it is not taken either.
-    let key = ArtifactKey { engine: "11111111111111111111111111111111", wasm: Digest::of(&place.wasm) };
+    let engine = SharedEngine::new().unwrap().with_key("11111111111111111111111111111111");
+    let compilers = Compilers { engine: &engine, quick: None };
     let (cache, key_file) = (place.cache(), place.key());
     let artifacts = Artifacts { cache_dir: &cache, key_file: &key_file, bytes_max: u64::MAX };
-    let loaded = artifacts.component("@test/guest", place.engine.engine(), &key, place.gone());
+    let loaded = artifacts.component("@test/guest", compilers, Digest::of(&place.wasm), place.gone());
     assert!(matches!(loaded, Err(ExtensionError::Missing { .. })));
 }
 

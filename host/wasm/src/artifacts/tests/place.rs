@@ -61,6 +61,11 @@ impl Place {
         ArtifactKey { engine: self.engine.key(), wasm: Digest::of(&self.wasm) }
     }
 
+    /// What makes everything at once as it is to stay.
+    pub(super) fn compilers(&self) -> Compilers<'_> {
+        Compilers { engine: &self.engine, quick: None }
+    }
+
     /// What the wasm says of itself, if it is one.
     pub(super) fn metadata(&self) -> Metadata {
         serde_json::from_value(json!({
@@ -72,13 +77,15 @@ impl Place {
     pub(super) fn load(&self, origin: Origin) -> Result<Component, ExtensionError> {
         let (cache, key) = (self.cache(), self.key());
         let artifacts = Artifacts { cache_dir: &cache, key_file: &key, bytes_max: self.bytes_max };
-        artifacts.component("@test/guest", self.engine.engine(), &self.key_of(), origin).map(|(component, _)| component)
+        let wasm = Digest::of(&self.wasm);
+        artifacts.component("@test/guest", self.compilers(), wasm, origin).map(|prepared| prepared.value)
     }
 
     pub(super) fn bundle(&self, origin: Origin) -> Result<Bundle, ExtensionError> {
         let (cache, key) = (self.cache(), self.key());
         let artifacts = Artifacts { cache_dir: &cache, key_file: &key, bytes_max: self.bytes_max };
-        artifacts.bundle(self.engine.engine(), &self.key_of(), origin, &self.metadata()).map(|(bundle, _)| bundle)
+        let wasm = Digest::of(&self.wasm);
+        artifacts.bundle(self.compilers(), wasm, origin, &self.metadata()).map(|prepared| prepared.value)
     }
 
     /// Whether an artifact is there that is trusted.
