@@ -1,8 +1,5 @@
-//! The client of the SDK: standard configuration, TLS, proxies. The SDK repeats nothing itself: what may be repeated is
+//! The client of the SDK: standard configuration. The SDK repeats nothing itself: what may be repeated is
 //! decided in `repeat.rs`, and a conditional write never is.
-
-use std::path::Path;
-use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -15,21 +12,11 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     Region, RequestChecksumCalculation, ResponseChecksumValidation, SharedHttpClient, StalledStreamProtectionConfig,
 };
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder, Connector};
-use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
 use peat_core::ports::ObjectError;
 
+use super::connections::{CONNECT_TIMEOUT, http_client};
 use super::failure::Place;
 use super::settings::{BucketSettings, misconfigured};
-
-/// How long a connection may take: longer than three losses of its first packet.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long an idle connection is kept: less than servers do, so that a write rarely meets one that was just closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The region that is signed for where the store has none of its own and nobody named one.
 const REGION_OF_ENDPOINTS: &str = "us-east-1";
@@ -87,29 +74,4 @@ async fn region(settings: &BucketSettings, http: &SharedHttpClient) -> Result<Re
     }
     let remedy = "name the region of the bucket in the setting `region` or in AWS_REGION, or an `endpoint`";
     chain.region().await.ok_or_else(|| misconfigured("region", remedy))
-}
-
-fn http_client(ca_bundle: Option<&Path>) -> Result<SharedHttpClient, ObjectError> {
-    let mut trusted = TrustStore::default();
-    if let Some(path) = ca_bundle {
-        let unusable = |reason: String| misconfigured("AWS_CA_BUNDLE", format!("{}: {reason}", path.display()));
-        trusted.add_pem_certificate(std::fs::read(path).map_err(|error| unusable(error.to_string()))?);
-    }
-    let context = TlsContext::builder()
-        .with_trust_store(trusted)
-        .build()
-        .map_err(|error| misconfigured("certificates", error.to_string()))?;
-    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder()
-            .proxy_config(ProxyConfig::from_env())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .tls_context(context.clone());
-        let timeouts = || HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
-        connector = connector.connector_settings(settings.cloned().unwrap_or_else(timeouts));
-        if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
-            connector = connector.sleep_impl(sleep);
-        }
-        connector.build()
-    }))
 }

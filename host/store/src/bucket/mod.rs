@@ -5,6 +5,7 @@
 //! trusted at all (`datastore setup` examines it).
 
 mod client;
+mod connections;
 mod copy;
 mod delete;
 mod etag;
