@@ -135,7 +135,8 @@ impl<W: World> Chain<W> {
                     let version = self.version_after(address, base, &done)?;
                     let keeps = request.lease.is_some() && !request.release;
                     let lease = keeps.then(|| lease_of(address.partition, &done));
-                    return Ok(Receipt { entries: applied.entries, removed: applied.removed, version, lease });
+                    let Applied { entries, removed, .. } = applied;
+                    return Ok(Receipt { entries, collected: Vec::new(), removed, version, lease });
                 }
                 Swap::Changed(current) => found = current,
             }
@@ -279,7 +280,7 @@ impl<W: World> Chain<W> {
     }
 
     /// The commit, if it was done before this call or (`began_at` is the first sequence it saw) by it. When its id may have
-    /// been forgotten, its first entry tells.
+    /// been forgotten, the first of its entries that is still indexed tells.
     async fn find_commit(
         &self,
         address: Address<'_>,
@@ -292,11 +293,14 @@ impl<W: World> Chain<W> {
             return Ok(Some(commit.clone()));
         }
         let may_be_forgotten = !remembers_since(head, if request.may_be_repeated { 0 } else { began_at });
-        let Some(first) = request.append.first().filter(|_| may_be_forgotten) else { return Ok(None) };
-        let records = self.records_of(address, segments, head, &first.description.name, false).await?;
-        let same =
-            records.values().filter_map(Record::entry).find(|entry| entry.to_entry().description == first.description);
-        Ok(same.map(|entry| CommitRecord { id: request.commit_id.clone(), sequence: entry.sequence }))
+        for new in request.append.iter().filter(|_| may_be_forgotten) {
+            let records = self.records_of(address, segments, head, &new.description.name, false).await?;
+            let mut entries = records.values().filter_map(Record::entry);
+            if let Some(entry) = entries.find(|entry| entry.to_entry().description == new.description) {
+                return Ok(Some(CommitRecord { id: request.commit_id.clone(), sequence: entry.sequence }));
+            }
+        }
+        Ok(None)
     }
 
     /// The receipt of a commit that was done before; a lease that is still ours is given up if that was asked.
@@ -310,13 +314,15 @@ impl<W: World> Chain<W> {
     ) -> Result<Receipt> {
         let Root::Head(head) = &snapshot.root else { return Err(lease_gone(address)) };
         let mut entries = Vec::new();
+        let mut collected = Vec::new();
         let mut removed = Vec::new();
-        for new in &request.append {
-            let name = &new.description.name;
-            let all = self.records_of(address, segments, head, name, false).await?;
+        for (position, new) in request.append.iter().enumerate() {
+            let all = self.records_of(address, segments, head, &new.description.name, false).await?;
             let records = all.range(new.version.unwrap_or(0)..=new.version.unwrap_or(u64::MAX));
-            let entry = records.rev().find_map(|(_, record)| written_by(record, done.sequence, new));
-            entries.push(entry.ok_or_else(|| collected_error(address, request, name))?);
+            match records.rev().find_map(|(_, record)| written_by(record, done.sequence, new)) {
+                Some(entry) => entries.push(entry),
+                None => collected.push(position),
+            }
             removed.extend(all.values().filter_map(|record| removed_by(record, done.sequence)));
         }
         for reference in &request.remove {
@@ -336,7 +342,7 @@ impl<W: World> Chain<W> {
                 lease = Some(current);
             }
         }
-        Ok(Receipt { entries, removed, version, lease })
+        Ok(Receipt { entries, collected, removed, version, lease })
     }
 }
 
@@ -426,14 +432,6 @@ fn removed_by(record: &Record, sequence: u64) -> Option<VersionReference> {
         }
         _ => None,
     }
-}
-
-fn collected_error(address: Address<'_>, request: &PushRequest<impl Blob>, name: &str) -> Error {
-    let message = format!(
-        "commit {} to {} was done earlier and its {name} has been collected since; discard the pending commit",
-        request.commit_id, address.partition
-    );
-    Error::new(ErrorKind::NotFound, name, message)
 }
 
 fn check_push(request: &PushRequest<impl Blob>) -> Result<()> {

@@ -70,11 +70,13 @@ impl<W: World> Chain<W> {
     /// From now on nobody can open a run scope. Where somebody did a moment before, the namespace is active again; otherwise
     /// it is settled that what is in it goes. Of several that look at once the first to write decides.
     async fn begin_erasing(&self, name: &str, id: String) -> Result<Standing> {
-        let looked = self.check_no_scopes(name).await;
+        let looked = match self.check_no_scopes(name).await {
+            Err(failed) if failed.kind != ErrorKind::Conflict => return Err(failed),
+            looked => looked,
+        };
         let next = match &looked {
             Ok(()) => State::Deleting { id: id.clone(), erases: true },
-            Err(refused) if refused.kind == ErrorKind::Conflict => State::Active,
-            Err(_) => return Err(looked.err().unwrap_or_else(|| namespace_absent(name))),
+            Err(_) => State::Active,
         };
         let decided = self.change_meta(name, |meta| match &meta.state {
             State::Deleting { id: deleting, erases: false } if *deleting == id => Ok(Some(next.clone())),

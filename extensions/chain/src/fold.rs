@@ -215,8 +215,9 @@ impl<W: World> Chain<W> {
         };
         let source = Source::Namespace { name: address.namespace, places: &places };
         let receipt = self.push_of(&request, &source).await?;
+        let own = commit.appended.iter().enumerate().filter(|(position, _)| !receipt.collected.contains(position));
         let renumbered =
-            commit.appended.iter().zip(&receipt.entries).filter(|(own, folded)| own.version != folded.version);
+            own.map(|(_, own)| own).zip(&receipt.entries).filter(|(own, folded)| own.version != folded.version);
         let conflict = |(own, folded): (&EntryRecord, &crate::types::Entry)| FoldConflict {
             partition: address.partition.to_owned(),
             name: own.name.clone(),

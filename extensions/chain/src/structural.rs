@@ -10,12 +10,22 @@ use crate::error::{Error, Result};
 use crate::head::LeaseRecord;
 use crate::keys;
 use crate::lease::checked_address;
-use crate::limits::{LEASE_TTL_MS_MAX, LEASE_TTL_MS_MIN};
+use crate::limits::{LEASE_TTL_MS_MAX, LEASE_TTL_MS_MIN, MARKED_AT_ONCE};
 use crate::ports::World;
 use crate::root::Address;
 use crate::seal::{Mark, Marked};
 use crate::types::Lease;
 use crate::wait::Wait;
+
+/// The lock while the namespace is drained.
+#[derive(Debug)]
+struct Held<'a> {
+    namespace: &'a str,
+    lease: Lease,
+    ttl_ms: u64,
+    /// By the monotonic clock, before the request.
+    renewed_ms: u64,
+}
 
 impl<W: World> Chain<W> {
     /// Takes the structural lease and waits until no partition is leased by another process. On failure it is given back.
@@ -28,54 +38,63 @@ impl<W: World> Chain<W> {
             return Err(Error::input("ttl-ms", format!("{LEASE_TTL_MS_MIN} to {LEASE_TTL_MS_MAX} milliseconds")));
         }
         let deadline_ms = self.world.elapsed_ms().saturating_add(wait_ms);
-        let (mut lease, _) = self.acquire_one(address, ttl_ms, deadline_ms).await?;
-        let mut renewed_ms = self.world.elapsed_ms();
-        let mut wait = Wait::watching(deadline_ms, &self.world);
-        loop {
-            let step = match self.leased_head(namespace, &lease.nonce).await {
-                Ok(None) => return self.renew(namespace, &lease).await,
-                Ok(Some((partition, holder))) => {
-                    wait.pause(self, Address::new(namespace, &partition), Some(&holder), None).await
-                }
-                Err(error) => Err(error),
-            };
-            // The drain may take longer than the lease lasts.
-            let step = match step {
-                Ok(()) if self.world.elapsed_ms() - renewed_ms > ttl_ms / 3 => {
-                    renewed_ms = self.world.elapsed_ms();
-                    self.renew(namespace, &lease).await.map(|renewed| lease = renewed)
-                }
-                step => step,
-            };
-            if let Err(error) = step {
-                let _ = self.release(namespace, &lease).await;
-                return Err(error);
+        let (lease, _) = self.acquire_one(address, ttl_ms, deadline_ms).await?;
+        let mut held = Held { namespace, lease, ttl_ms, renewed_ms: self.world.elapsed_ms() };
+        match self.drain(&mut held, deadline_ms).await {
+            Ok(()) => self.renew(namespace, &held.lease).await,
+            Err(error) => {
+                let _ = self.release(namespace, &held.lease).await;
+                Err(error)
             }
         }
     }
 
+    /// Waits until all heads are marked and nobody else has one.
+    async fn drain(&self, held: &mut Held<'_>, deadline_ms: u64) -> Result<()> {
+        let mut wait = Wait::watching(deadline_ms, &self.world);
+        while let Some((partition, holder)) = self.leased_head(held).await? {
+            wait.pause(self, Address::new(held.namespace, &partition), Some(&holder), None).await?;
+        }
+        Ok(())
+    }
+
     /// A head that another living process holds, if there is one. All of them are marked; leases that are given up are fenced.
-    async fn leased_head(&self, namespace: &str, id: &str) -> Result<Option<(String, Box<LeaseRecord>)>> {
+    async fn leased_head(&self, held: &mut Held<'_>) -> Result<Option<(String, Box<LeaseRecord>)>> {
+        let namespace = held.namespace;
         let mut cursor = None;
-        let mut held = None;
+        let mut leased = None;
         loop {
             let listing = self.world.list(&keys::index_prefix(namespace), cursor.as_deref()).await?;
-            let heads = listing.objects.iter().filter_map(|object| {
-                let partition = keys::partition_of_head(namespace, &object.key)?;
-                Some(async move {
-                    let marked = self.mark_head(namespace, object, listing.store_time_ms, Mark::Guarded(id)).await?;
-                    Ok((partition, marked))
-                })
-            });
-            for (partition, marked) in self.all(heads.collect()).await? {
-                if let Marked::Leased(lease) = marked {
-                    held = Some((partition.to_owned(), lease));
+            for some in listing.objects.chunks(MARKED_AT_ONCE) {
+                let mark = Mark::Guarded(&held.lease.nonce);
+                let heads = some.iter().filter_map(|object| {
+                    let partition = keys::partition_of_head(namespace, &object.key)?;
+                    Some(async move {
+                        let marked = self.mark_head(namespace, object, listing.store_time_ms, mark).await?;
+                        Ok((partition, marked))
+                    })
+                });
+                for (partition, marked) in self.all(heads.collect()).await? {
+                    if let Marked::Leased(lease) = marked {
+                        leased = Some((partition.to_owned(), lease));
+                    }
                 }
+                self.keep(held).await?;
             }
             if listing.cursor.is_none() {
-                return Ok(held);
+                return Ok(leased);
             }
             cursor = listing.cursor;
         }
+    }
+
+    /// Renews the lock when a third of its time is over: a drain may take longer than it lasts.
+    async fn keep(&self, held: &mut Held<'_>) -> Result<()> {
+        let now_ms = self.world.elapsed_ms();
+        if now_ms - held.renewed_ms > held.ttl_ms / 3 {
+            held.lease = self.renew(held.namespace, &held.lease).await?;
+            held.renewed_ms = now_ms;
+        }
+        Ok(())
     }
 }

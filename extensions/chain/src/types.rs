@@ -254,8 +254,10 @@ pub struct PushRequest<B> {
 /// A commit that is durable.
 #[derive(Debug, Clone)]
 pub struct Receipt {
-    /// The appended entries, in order.
+    /// The appended entries, in order, but for the collected ones.
     pub entries: Vec<Entry>,
+    /// Positions of appended entries that an earlier try committed and that have been collected since.
+    pub collected: Vec<usize>,
     /// What left the index.
     pub removed: Vec<VersionReference>,
     /// What the replica knows once it took this over.

@@ -1,15 +1,16 @@
 //! Waiting for a root: jittered polling, bounded, fair, and telling for whom.
 //!
 //! A waiter never writes the head (that would make the holder's commit fail): it writes a ticket of its own (`queue`) and
-//! refreshes it. Whoever is next asks again and again as long as things move; who has others before it asks the
-//! less often the more they are, and all ask less often the longer nothing has changed.
+//! refreshes it. Whoever is next, or next but one, asks again and again; who has more before it asks the less often the more
+//! they are, and all ask less often the longer one lease lasts. Each hears that things move before its turn comes: those
+//! before it need longer than it pauses.
 
 use futures::future::join;
 
 use crate::chain::Chain;
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::LeaseRecord;
-use crate::limits::{POLL_HALF_ROUND_TRIPS, POLL_MS_MAX, POLL_MS_MIN, POLL_PARTS, TICKET_REFRESH_MS};
+use crate::limits::{POLL_HALF_ROUND_TRIPS, POLL_MS_MAX, POLL_MS_MIN, POLL_PARTS, TICKET_REFRESH_MS, WATCH_PARTS};
 use crate::ports::{Clock, Unit, World};
 use crate::queue::Ticket;
 use crate::refusal::described;
@@ -20,11 +21,12 @@ use crate::root::{Address, Snapshot};
 pub(crate) struct Wait {
     began_ms: u64,
     deadline_ms: u64,
-    /// The root was last seen to change.
+    /// The root was last seen to change hands: a renewal or a commit of its holder says nothing of its end.
     changed_ms: u64,
-    /// Its ETag and epoch then.
-    seen: Option<(String, u64)>,
-    round_trip_ms: u64,
+    /// Its epoch then, and whether somebody had it.
+    seen: Option<(u64, bool)>,
+    /// What the last two answers took: one that was late says nothing of the next.
+    round_trips_ms: [u64; 2],
     queues: bool,
     ticket: Option<Ticket>,
     refreshed_ms: u64,
@@ -40,7 +42,7 @@ impl Wait {
             deadline_ms,
             changed_ms: now_ms,
             seen: None,
-            round_trip_ms: 0,
+            round_trips_ms: [0; 2],
             queues: true,
             ticket: None,
             refreshed_ms: 0,
@@ -64,18 +66,19 @@ impl Wait {
 
     /// A question that was answered: how long that took, and what is there now.
     pub(crate) fn saw(&mut self, asked_ms: u64, now_ms: u64, found: Option<&Snapshot>) {
-        self.round_trip_ms = now_ms - asked_ms;
+        let (took_ms, [before_ms, _]) = (now_ms - asked_ms, self.round_trips_ms);
+        self.round_trips_ms = [took_ms, if before_ms == 0 { took_ms } else { before_ms }];
         let Some(found) = found else { return };
-        let epoch = found.root.epoch();
-        if let Some((etag, before)) = &self.seen {
-            if *etag == found.etag {
-                return;
-            }
+        let (epoch, held) = (found.root.epoch(), found.root.lease().is_some());
+        if self.seen == Some((epoch, held)) {
+            return;
+        }
+        if let Some((before, _)) = self.seen {
             // Whoever has had the lease meanwhile was before us.
-            self.ahead = self.ahead.saturating_sub(epoch.saturating_sub(*before));
+            self.ahead = self.ahead.saturating_sub(epoch.saturating_sub(before));
         }
         self.changed_ms = now_ms;
-        self.seen = Some((found.etag.clone(), epoch));
+        self.seen = Some((epoch, held));
     }
 
     /// One pause, beside which the ticket is written or refreshed; `held` when the wait is over.
@@ -104,8 +107,10 @@ impl Wait {
 
     fn pause_ms(&self, now_ms: u64) -> u64 {
         let quiet_ms = now_ms.saturating_sub(self.changed_ms);
-        let next_ms = POLL_MS_MIN.max(self.round_trip_ms * POLL_HALF_ROUND_TRIPS / 2).max(quiet_ms / POLL_PARTS);
-        next_ms.saturating_mul(2 + self.ahead).div_euclid(2).min(POLL_MS_MAX)
+        let parts = if self.queues { POLL_PARTS } else { WATCH_PARTS };
+        let round_trip_ms = self.round_trips_ms.into_iter().min().unwrap_or_default();
+        let next_ms = POLL_MS_MIN.max(round_trip_ms * POLL_HALF_ROUND_TRIPS / 2).max(quiet_ms / parts);
+        next_ms.saturating_mul(self.ahead.max(1)).min(POLL_MS_MAX)
     }
 
     async fn keep_ticket<W: World>(

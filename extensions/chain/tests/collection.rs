@@ -126,6 +126,40 @@ fn an_entry_whose_lifetime_is_over_leaves_the_index_at_once_and_the_store_after_
 }
 
 #[test]
+fn a_commit_that_is_repeated_after_what_it_wrote_was_collected_is_not_done_again() {
+    let store = store(1);
+    let (chain, other) = (machine(&store, 1), machine(&store, 2));
+    run(&store, async {
+        let one = partition(1);
+        let mut append = vec![new_entry("note", b"1", "run-a"), new_entry("kept", b"2", "run-a")];
+        append[0].description.created_at_ms = store.now_ms();
+        append[0].description.lifetime = Lifetime::DurationMs(NOTE_MS);
+        let request = peat_chain::types::PushRequest {
+            partition: one.clone(),
+            may_be_repeated: true,
+            ..push_request("c1", append, None)
+        };
+        chain.push(&request).await.unwrap();
+        for round in 0..2 {
+            // A mark remembers a name's newest number: that of an older version is forgotten.
+            commit(&other, &one, &format!("newer-{round}"), &named(&[("note", 1)]), None).await;
+            for wait_ms in [NOTE_MS, DAY_MS] {
+                store.advance(wait_ms);
+                compact_one(&other, &one).await;
+            }
+            let receipt = chain.push(&request).await.unwrap();
+            let told_of: Vec<_> = receipt.entries.iter().map(|entry| &*entry.description.name).collect();
+            assert_eq!((told_of, receipt.collected), (vec!["kept"], vec![0]), "round {round}");
+            assert_eq!(told(&other).await.iter().filter(|(name, _)| name == "kept").count(), 1);
+            // In the second round the head has forgotten the commit.
+            for number in 0..100 {
+                commit(&other, &one, &format!("other-{number}"), &named(&[("other", 1)]), Some(1)).await;
+            }
+        }
+    });
+}
+
+#[test]
 fn a_pack_stays_until_all_of_it_has_left_the_index() {
     let store = store(2);
     let chain = machine(&store, 1);

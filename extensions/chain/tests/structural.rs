@@ -8,6 +8,7 @@ use peat_chain::ErrorKind;
 use peat_chain::keys::STRUCTURAL;
 use peat_chain::memory::{Fault, Schedule};
 use peat_chain::ports::Clock as _;
+use peat_chain::types::PushRequest;
 use support::*;
 
 const META: &str = "default/_index/_meta.json";
@@ -101,6 +102,35 @@ fn a_structural_lock_that_was_lost_during_the_drain_is_not_answered() {
         let structural = page.leases.iter().find(|status| status.partition == STRUCTURAL).unwrap();
         operator.break_lease(NAMESPACE, STRUCTURAL, &structural.nonce).await.unwrap();
         worker.release(NAMESPACE, &lease).await.unwrap();
+    });
+    schedule.run();
+}
+
+#[test]
+fn a_namespace_whose_heads_take_longer_than_the_lock_lasts_is_locked() {
+    let store = store(8);
+    let (writer, keeper, other) = (machine(&store, 1), machine(&store, 2), machine(&store, 3));
+    run(&store, async {
+        for number in 0..2_500 {
+            let push = push_request("first", vec![new_entry("a", b"1", "r")], None);
+            let partition = format!("model--command+shell--{number:08}");
+            writer.push(&PushRequest { partition, ..push }).await.unwrap();
+        }
+    });
+    // Sixteen at once, a read and a swap each: longer than one lease by far, and a page of the listing shorter.
+    store.set_latency_ms(200);
+    let began_ms = store.now_ms();
+    let mut schedule = Schedule::new(&store);
+    schedule.add(async {
+        keeper.acquire_structural(NAMESPACE, TTL_MS, 0).await.unwrap();
+        let took_ms = keeper.world().store().now_ms() - began_ms;
+        assert!(took_ms > 3 * TTL_MS / 2, "the test needs more heads: {took_ms} ms");
+    });
+    // Whoever waits for it meanwhile would take it over if it were silent for as long as it lasts.
+    schedule.add(async {
+        other.world().sleep(1_000).await;
+        let error = other.acquire_structural(NAMESPACE, TTL_MS, 3 * TTL_MS / 2).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Held);
     });
     schedule.run();
 }

@@ -204,7 +204,7 @@ async fn a_receipt_for_something_else_confirms_nothing() {
     let world = World::new();
     // One entry, all of it empty, where nothing was pushed.
     let push = "(i32.store (i32.const 2056) (i32.const 3072)) (i32.store (i32.const 2060) (i32.const 1))";
-    let (datastore, _) = open(&world, &datastore(["", "", "", push])).await;
+    let (store, _) = open(&world, &datastore(["", "", "", push])).await;
     let changes = ChangeSet {
         commit_id: CommitId::parse("commit-00000001").unwrap(),
         partition: partition(),
@@ -212,5 +212,13 @@ async fn a_receipt_for_something_else_confirms_nothing() {
         remove: Vec::new(),
     };
     let request = PushRequest { changes, lease: None, release: true, may_be_repeated: false };
-    assert_malformed(datastore.push(&request).await, "1 for 0 pushed entries");
+    assert_malformed(store.push(&request).await, "1 for 0 pushed entries");
+    // Positions that nothing was pushed at, and one twice.
+    for (collected, fault) in [(1, "position 0 of 0 pushed entries"), (2, "positions in rising order")] {
+        let push = format!(
+            "(i32.store (i32.const 2064) (i32.const 3072)) (i32.store (i32.const 2068) (i32.const {collected}))"
+        );
+        let (other, _) = open(&world, &datastore(["", "", "", &push])).await;
+        assert_malformed(other.push(&request).await, fault);
+    }
 }

@@ -29,6 +29,7 @@ macro_rules! local_store_suite {
             a_commit_that_does_not_fit_stores_nothing
             a_staged_commit_is_pending_with_its_content
             a_confirmed_commit_is_committed_and_pending_no_more
+            what_was_collected_since_it_was_committed_is_let_go
             a_receipt_about_something_else_is_refused
             a_receipt_that_gives_a_version_twice_changes_nothing
             a_discarded_commit_is_gone

@@ -91,7 +91,7 @@ pub fn receipt(changes: &ChangeSet, version: u64, partition_version: &str) -> Pu
         location: "pack:1".to_owned(),
     };
     let entries = changes.append.iter().map(entry).collect();
-    PushReceipt { entries, removed: Vec::new(), version: partition_version.to_owned(), lease: None }
+    PushReceipt::local(entries, Vec::new(), partition_version.to_owned())
 }
 
 /// All bytes of a content.

@@ -27,6 +27,7 @@ static HOST: LazyLock<(Host, tempfile::TempDir)> = LazyLock::new(|| {
     let options = HostOptions {
         cache_dir: place.path().join("cache"),
         cache_bytes_max: u64::MAX,
+        quick_bytes_min: None,
         key_file: place.path().join("key"),
         limits: Limits::default(),
         clock: Arc::new(SystemClock),

@@ -42,6 +42,7 @@ fn host() -> Host {
     Host::new(HostOptions {
         cache_dir: "cache".into(),
         cache_bytes_max: 0,
+        quick_bytes_min: None,
         key_file: "key".into(),
         limits: Limits::default(),
         clock: Arc::new(Unused),

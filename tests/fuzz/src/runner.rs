@@ -9,12 +9,12 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use peat_core::content::SharedContent;
-use peat_core::entry::{Entry, Lifetime, Tag};
-use peat_core::identifiers::{DataName, MethodName, ModelId, ModelName, RunId, Version};
-use peat_core::ports::{Clock, Invocation, MethodExecutor as _, RunData, RunDataError, RunLog, Silent};
+use peat_core::identifiers::{MethodName, ModelId, ModelName, RunId};
+use peat_core::ports::{Invocation, MethodExecutor as _, Silent};
 use peat_test_support::local_store::MemoryStore;
 use peat_test_support::random::SeededRandom;
+use peat_test_support::real_clock::RealClock;
+use peat_test_support::run::Nothing;
 use peat_wasm::{
     Capability, Confinement, ExtensionSource, GrantedCapabilities, Host, HostOptions, LaunchError, LaunchRequest,
     LaunchedRunner, Launcher, Limits, ModelBinding, RunnerProcess, guest_process,
@@ -42,9 +42,10 @@ static HOST: LazyLock<(Runtime, Host, ExtensionSource)> = LazyLock::new(|| {
     let host = Host::new(HostOptions {
         cache_dir: directory.join("cache"),
         cache_bytes_max: u64::MAX,
+        quick_bytes_min: None,
         key_file: directory.join("key"),
         limits: Limits::default(),
-        clock: Arc::new(RealClock(Instant::now())),
+        clock: Arc::new(RealClock::default()),
         random: Arc::new(SeededRandom::new(1)),
     });
     let model = peat_test_guests::sound_model();
@@ -156,62 +157,5 @@ struct Gone;
 impl RunnerProcess for Gone {
     async fn ended(&mut self) -> String {
         "it went".to_owned()
-    }
-}
-
-/// Data without anything in it, and a log that nobody reads.
-struct Nothing;
-
-#[async_trait]
-impl RunData for Nothing {
-    fn write(
-        &self,
-        _name: DataName,
-        _content: SharedContent,
-        _content_type: String,
-        _lifetime: Option<Lifetime>,
-        _tags: Vec<Tag>,
-    ) -> Result<(), RunDataError> {
-        Ok(())
-    }
-
-    async fn read(
-        &self,
-        _model: Option<&ModelName>,
-        name: &DataName,
-        _version: Option<Version>,
-    ) -> Result<(Entry, SharedContent), RunDataError> {
-        Err(RunDataError::NotFound(format!("there is no {name}")))
-    }
-
-    fn list(
-        &self,
-        _model: Option<&ModelName>,
-        _prefix: &str,
-        _after: Option<&DataName>,
-        _limit: u32,
-    ) -> Result<Vec<Entry>, RunDataError> {
-        Ok(Vec::new())
-    }
-}
-
-impl RunLog for Nothing {
-    fn line(&self, _level: &str, _text: &str) {}
-}
-
-struct RealClock(Instant);
-
-#[async_trait]
-impl Clock for RealClock {
-    fn now_ms(&self) -> u64 {
-        1_767_225_600_000 + self.elapsed_ms()
-    }
-
-    fn elapsed_ms(&self) -> u64 {
-        self.0.elapsed().as_millis() as u64
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
     }
 }

@@ -236,6 +236,7 @@ pub fn room_page(page: maintenance::RoomPage) -> ports::RoomPage {
 pub fn receipt(receipt: chain::Receipt) -> ports::PushReceipt {
     ports::PushReceipt {
         entries: receipt.entries.into_iter().map(entry).collect(),
+        collected: receipt.collected,
         removed: receipt.removed.into_iter().map(reference).collect(),
         version: receipt.version,
         lease: receipt.lease.map(lease),

@@ -198,7 +198,7 @@ impl MemoryDatastore {
         if let Some(done) = found.commits.get(&changes.commit_id) {
             let entries = done.clone();
             let lease = request.lease.clone().filter(|_| !request.release);
-            return Ok(PushReceipt { entries, removed: Vec::new(), version: found.sequence.to_string(), lease });
+            return Ok(PushReceipt { lease, ..PushReceipt::local(entries, Vec::new(), found.sequence.to_string()) });
         }
         if self.features.locks && !request.lease.as_ref().is_some_and(holds) {
             return Err(refused(ErrorKind::LeaseLost, changes.partition.as_str()));
@@ -219,7 +219,7 @@ impl MemoryDatastore {
             found.lease = None;
         }
         let lease = request.lease.clone().filter(|_| !request.release);
-        Ok(PushReceipt { entries, removed: Vec::new(), version: found.sequence.to_string(), lease })
+        Ok(PushReceipt { lease, ..PushReceipt::local(entries, Vec::new(), found.sequence.to_string()) })
     }
 
     fn delta(&self, partition: &PartitionName, depth: PullDepth) -> Result<Option<PartitionDelta>, DatastoreError> {

@@ -10,6 +10,8 @@ pub mod local_store;
 pub mod locks;
 pub mod objects;
 pub mod random;
+pub mod real_clock;
 pub mod renewal;
+pub mod run;
 pub mod s3;
 pub mod scarce_disk;

@@ -294,8 +294,10 @@ impl LocalStore for MemoryStore {
         let Some(position) = position else { return Ok(()) };
         let changes = &state.pending[position].changes;
         let described = |entry: &Entry| (entry.description.name.clone(), entry.description.digest);
-        let staged: Vec<_> =
-            changes.append.iter().map(|new| (new.description.name.clone(), new.description.digest)).collect();
+        let staged: Vec<_> = receipt
+            .confirmed(&changes.append)
+            .map(|new| (new.description.name.clone(), new.description.digest))
+            .collect();
         let same = staged == receipt.entries.iter().map(described).collect::<Vec<_>>();
         if !same || changes.partition != *partition || receipt.entries.iter().any(|entry| entry.version.0 == 0) {
             return Err(inconsistent("the receipt is not about what was committed"));

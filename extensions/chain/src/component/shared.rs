@@ -83,6 +83,7 @@ impl Shared {
         let receipt = self.chain.push(&request).await.map_err(to_host_error)?;
         Ok(wit::Receipt {
             entries: receipt.entries.into_iter().map(to_entry).collect(),
+            collected: receipt.collected.into_iter().map(|position| position as u32).collect(),
             removed: receipt.removed.into_iter().map(to_reference).collect(),
             version: receipt.version,
             lease: receipt.lease.map(to_lease),

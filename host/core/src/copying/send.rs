@@ -110,6 +110,7 @@ impl<'a> Sending<'a> {
                 let request = PushRequest { changes, lease: None, release: false, may_be_repeated };
                 let receipt = held.push(&target.hold, datastore, request).await?;
                 let keeps = self.request.keeps_content;
+                let contents: Vec<_> = receipt.confirmed(contents).collect();
                 let entries = receipt.entries.into_iter().zip(contents);
                 let entries = entries.map(|(entry, content)| PulledEntry { entry, content: keeps.then_some(content) });
                 target.store.apply(&PartitionDelta {

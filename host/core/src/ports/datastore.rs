@@ -211,14 +211,24 @@ pub struct PushRequest {
 /// A commit that is durable.
 #[derive(Debug, Clone)]
 pub struct PushReceipt {
-    /// The appended entries with their versions, in order.
+    /// The appended entries with their versions, in order, but for the collected ones.
     pub entries: Vec<Entry>,
+    /// Positions, rising, of appended entries that an earlier try committed and that have been collected since.
+    pub collected: Vec<usize>,
     /// What left the index in this commit.
     pub removed: Vec<VersionReference>,
     /// Version of the partition after it.
     pub version: String,
     /// The lease to go on with; none after a release.
     pub lease: Option<Lease>,
+}
+
+impl PushReceipt {
+    /// Of what was appended, what [`Self::entries`] is about.
+    pub fn confirmed<'a, T: 'a>(&'a self, appended: impl IntoIterator<Item = T> + 'a) -> impl Iterator<Item = T> + 'a {
+        let appended = appended.into_iter().enumerate();
+        appended.filter(|(position, _)| self.collected.binary_search(position).is_err()).map(|(_, appended)| appended)
+    }
 }
 
 /// Content wanted from the datastore.

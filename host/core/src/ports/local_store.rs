@@ -295,6 +295,6 @@ impl<T: Spool + ?Sized> Spool for Arc<T> {
 impl PushReceipt {
     /// A receipt of a commit made here, with no lease.
     pub fn local(entries: Vec<Entry>, removed: Vec<VersionReference>, version: String) -> Self {
-        Self { entries, removed, version, lease: None }
+        Self { entries, collected: Vec::new(), removed, version, lease: None }
     }
 }

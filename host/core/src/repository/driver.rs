@@ -145,6 +145,9 @@ pub enum ContainerRuntime {
 }
 
 impl ContainerRuntime {
+    /// Every runtime, in the order in which they are tried.
+    pub const ALL: [Self; 2] = [Self::Podman, Self::Docker];
+
     /// Its program.
     pub fn as_str(self) -> &'static str {
         match self {

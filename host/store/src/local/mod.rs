@@ -213,7 +213,8 @@ impl LocalStore for SqliteStore {
     }
 
     fn confirm(&self, commit: &CommitId, partition: &PartitionName, receipt: &PushReceipt) -> Result<(), StoreError> {
-        self.inner.write(|transaction| pending::confirm(transaction, commit, partition, receipt))
+        // Where the machine forgets it the commit is pending as before: pushed again, the datastore answers the same receipt.
+        self.inner.write_refetchable(|transaction| pending::confirm(transaction, commit, partition, receipt))
     }
 
     fn discard(&self, commit: &CommitId) -> Result<(), StoreError> {

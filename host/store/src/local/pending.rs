@@ -158,8 +158,8 @@ fn compare(
     let staged = statement
         .query_map([sequence], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?
         .collect::<Result<Vec<_>, _>>()?;
-    let same = staged.len() == receipt.entries.len()
-        && staged.iter().zip(&receipt.entries).all(|((name, digest), Entry { description, .. })| {
+    let same = staged.len() == receipt.entries.len() + receipt.collected.len()
+        && receipt.confirmed(&staged).zip(&receipt.entries).all(|((name, digest), Entry { description, .. })| {
             name == description.name.as_str() && digest == description.digest.as_bytes()
         });
     if same {

@@ -116,12 +116,26 @@ pub(crate) fn push_to_guest(
 /// A receipt for exactly the entries that were pushed, in order.
 pub(crate) fn receipt_from_guest(receipt: guest::Receipt, request: &PushRequest) -> Validated<PushReceipt> {
     let pushed = &request.changes.append;
-    if receipt.entries.len() != pushed.len() {
-        let rule = format!("{} for {} pushed entries", receipt.entries.len(), pushed.len());
+    let collected: Vec<usize> = receipt.collected.into_iter().map(|position| position as usize).collect();
+    if !collected.is_sorted_by(|earlier, later| earlier < later) {
+        return Err(Invalid::field("collected", "positions in rising order"));
+    }
+    if let Some(position) = collected.last().filter(|position| **position >= pushed.len()) {
+        return Err(Invalid::field("collected", format!("position {position} of {} pushed entries", pushed.len())));
+    }
+    if receipt.entries.len() + collected.len() != pushed.len() {
+        let rule = format!("{} for {} pushed entries", receipt.entries.len(), pushed.len() - collected.len());
         return Err(Invalid::field("entries", rule));
     }
-    let entries = receipt.entries.into_iter().map(entry_from_guest).collect::<Validated<Vec<Entry>>>()?;
-    for (entry, pushed) in entries.iter().zip(pushed) {
+    let kept = receipt.lease.filter(|_| !request.release);
+    let receipt = PushReceipt {
+        entries: receipt.entries.into_iter().map(entry_from_guest).collect::<Validated<Vec<Entry>>>()?,
+        collected,
+        removed: references_from_guest(receipt.removed)?,
+        version: within("version", receipt.version, PARTITION_VERSION_BYTES_MAX)?,
+        lease: kept.map(|kept| lease::from_guest(kept, &request.changes.partition)).transpose()?,
+    };
+    for (entry, pushed) in receipt.entries.iter().zip(receipt.confirmed(pushed)) {
         let (found, sent) = (&entry.description, &pushed.description);
         if (&found.name, found.size, &found.digest) != (&sent.name, sent.size, &sent.digest) {
             return Err(Invalid::field("entries", format!("{} was pushed and {} confirmed", sent.name, found.name)));
@@ -131,13 +145,7 @@ pub(crate) fn receipt_from_guest(receipt: guest::Receipt, request: &PushRequest)
             return Err(Invalid::field("entries", rule));
         }
     }
-    let kept = receipt.lease.filter(|_| !request.release);
-    Ok(PushReceipt {
-        entries,
-        removed: references_from_guest(receipt.removed)?,
-        version: within("version", receipt.version, PARTITION_VERSION_BYTES_MAX)?,
-        lease: kept.map(|kept| lease::from_guest(kept, &request.changes.partition)).transpose()?,
-    })
+    Ok(receipt)
 }
 
 pub(crate) fn wanted_to_guest(wanted: &ContentRequest) -> hydration::Wanted {

@@ -68,7 +68,7 @@ record! {
     sync::PartitionDelta { partition, mode, version, entries, removed, continues }
     sync::PullPage { deltas, cursor, partitions_total }
     sync::PushRequest { namespace, partition, lease, commit_id, may_be_repeated, append, remove, release }
-    sync::Receipt { entries, removed, version, lease }
+    sync::Receipt { entries, collected, removed, version, lease }
     locks::AcquireRequest { namespace, partitions, ttl_ms, wait_ms, holds_others }
     locks::Waiter { holder, since_ms }
     locks::Status { partition, epoch, nonce, holder, ttl_ms, acquired_at_ms, renewed_at_ms, stale, queue }

@@ -7,7 +7,7 @@ pub mod runner;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use peat_core::content::{self, SharedContent};
@@ -16,29 +16,12 @@ use peat_core::entry::{Entry, Lifetime, Tag};
 use peat_core::identifiers::{DataName, GrantName, MethodName, ModelId, ModelName, RunId, Version};
 use peat_core::metadata::Metadata;
 use peat_core::ports::{
-    Clock, Invocation, MethodError, MethodExecutor as _, MethodOutcome, RunData, RunDataError, RunLog, Silent,
+    Invocation, MethodError, MethodExecutor as _, MethodOutcome, RunData, RunDataError, RunLog, Silent,
 };
 use peat_test_support::local_store::MemoryStore;
 use peat_test_support::random::SeededRandom;
+use peat_test_support::real_clock::RealClock;
 use peat_wasm::{Capability, ExtensionSource, GrantedCapabilities, Host, HostOptions, Limits, ModelBinding};
-
-/// Real time: what is tested here is real waiting.
-pub struct RealClock(Instant);
-
-#[async_trait]
-impl Clock for RealClock {
-    fn now_ms(&self) -> u64 {
-        1_767_225_600_000 + self.elapsed_ms()
-    }
-
-    fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.0.elapsed().as_millis()).unwrap()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-}
 
 /// A host of its own, with its cache and components in a temporary directory.
 pub struct World {
@@ -61,9 +44,10 @@ impl World {
         Host::new(HostOptions {
             cache_dir: directory.join("cache"),
             cache_bytes_max: u64::MAX,
+            quick_bytes_min: None,
             key_file: directory.join("key"),
             limits,
-            clock: Arc::new(RealClock(Instant::now())),
+            clock: Arc::new(RealClock::default()),
             random: Arc::new(SeededRandom::new(1)),
         })
     }

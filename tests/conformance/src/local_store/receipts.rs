@@ -26,6 +26,21 @@ pub async fn a_confirmed_commit_is_committed_and_pending_no_more(store: &impl Lo
     assert!(all(store).is_empty(), "confirming again brought back what is gone");
 }
 
+pub async fn what_was_collected_since_it_was_committed_is_let_go(store: &impl LocalStore) {
+    let changes = append(1, "p", vec![new_entry("a", b"1"), new_entry("b", b"2"), new_entry("c", b"3")]);
+    store.stage(&changes, 1).unwrap();
+    let mut receipt = receipt(&changes, 7, "v7");
+    receipt.entries.remove(1);
+    let mut other_position = receipt.clone();
+    other_position.collected = vec![2];
+    let answer = store.confirm(&commit_id(1), &partition("p"), &other_position);
+    assert!(matches!(answer, Err(StoreError::Inconsistent { .. })), "{answer:?}");
+    receipt.collected = vec![1];
+    store.confirm(&commit_id(1), &partition("p"), &receipt).unwrap();
+    assert!(store.pending(None).unwrap().is_empty());
+    assert_eq!(shape(&all(store)), [("a", 7, StoredState::Here), ("c", 7, StoredState::Here)]);
+}
+
 pub async fn a_receipt_about_something_else_is_refused(store: &impl LocalStore) {
     let changes = append(1, "p", vec![new_entry("a", b"1")]);
     store.stage(&changes, 1).unwrap();

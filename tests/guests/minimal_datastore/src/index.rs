@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use peat_sdk::datastore::{Entry, Lifetime, PushRequest, VersionReference};
+use peat_sdk::datastore::{Lifetime, PushRequest, Receipt, VersionReference};
 use serde::{Deserialize, Serialize};
 
 /// How many commits are remembered, to recognise one that is tried again.
@@ -39,22 +39,25 @@ impl Index {
         self.commits.iter().find(|(known, _)| known == id).map(|(_, versions)| versions.clone())
     }
 
-    /// The entries of these versions.
-    pub(crate) fn with_versions(&self, versions: &[(String, u64)]) -> Vec<Entry> {
+    /// The receipt of a commit that appended these versions, some of which may have left since.
+    pub(crate) fn receipt(&self, versions: &[(String, u64)], removed: Vec<VersionReference>, etag: String) -> Receipt {
         let is = |stored: &&Stored, name: &str, version: u64| stored.name == name && stored.version == version;
-        versions
-            .iter()
-            .filter_map(|(name, version)| self.entries.iter().find(|stored| is(stored, name, *version)))
-            .map(|stored| stored.clone().into())
-            .collect()
+        let mut receipt = Receipt { entries: Vec::new(), collected: Vec::new(), removed, version: etag, lease: None };
+        for (position, (name, version)) in (0..).zip(versions) {
+            match self.entries.iter().find(|stored| is(stored, name, *version)) {
+                Some(stored) => receipt.entries.push(stored.clone().into()),
+                None => receipt.collected.push(position),
+            }
+        }
+        receipt
     }
 
-    /// Applies a push; answers what was appended and what left.
+    /// Applies a push; answers the versions that were appended and what left.
     pub(crate) fn apply(
         &mut self,
         request: &PushRequest,
         location: impl Fn(&str) -> String,
-    ) -> (Vec<Entry>, Vec<VersionReference>) {
+    ) -> (Vec<(String, u64)>, Vec<VersionReference>) {
         let mut removed = Vec::new();
         let mut appended = Vec::new();
         for new in &request.append {
@@ -88,7 +91,7 @@ impl Index {
         self.commits.push((request.commit_id.clone(), appended.clone()));
         let excess = self.commits.len().saturating_sub(COMMITS_REMEMBERED);
         self.commits.drain(..excess);
-        (self.with_versions(&appended), removed)
+        (appended, removed)
     }
 
     fn remove(&mut self, name: &str, leaves: impl Fn(u64) -> bool, removed: &mut Vec<VersionReference>) {

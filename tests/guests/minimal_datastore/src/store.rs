@@ -78,14 +78,13 @@ pub(crate) async fn push(request: PushRequest) -> Result<Receipt, Error> {
         let (mut index, etag) = load(&store, &request.namespace, &request.partition).await?;
         if let Some(versions) = index.commit(&request.commit_id) {
             // An earlier attempt was applied, its answer lost.
-            let entries = index.with_versions(&versions);
-            return Ok(Receipt { entries, removed: Vec::new(), version: etag, lease: None });
+            return Ok(index.receipt(&versions, Vec::new(), etag));
         }
-        let (entries, removed) = index.apply(&request, |digest| object_key(&request, digest));
+        let (versions, removed) = index.apply(&request, |digest| object_key(&request, digest));
         let condition = if etag.is_empty() { Condition::Absent } else { Condition::Matches(etag) };
         let bytes = content::of(&serde_json::to_vec(&index)?).await?;
         match store.put(index_key(&request.namespace, &request.partition), &bytes, condition).await {
-            Ok(version) => return Ok(Receipt { entries, removed, version, lease: None }),
+            Ok(etag) => return Ok(index.receipt(&versions, removed, etag)),
             Err(error) if error.is_transient() => continue,
             Err(error) => return Err(error),
         }

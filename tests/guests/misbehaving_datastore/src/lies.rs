@@ -67,6 +67,10 @@ pub(crate) fn in_receipt(misbehaviour: &Misbehaviour, receipt: &mut Receipt) {
     if misbehaviour.is("too-few") {
         receipt.entries.pop();
     }
+    if misbehaviour.is("collected-beyond") {
+        receipt.entries.clear();
+        receipt.collected = vec![1000];
+    }
     for entry in &mut receipt.entries {
         if misbehaviour.is("other-name") {
             entry.name.push_str("-other");
