@@ -9,6 +9,7 @@ use peat_core::schema::{self, Violation};
 use serde_json::Value;
 
 use super::installation::{Extensions, Installed};
+use super::listed::ListedType;
 use super::nearest::nearest;
 use crate::failure::Failure;
 use crate::shell::{self, shell_type};
@@ -83,18 +84,19 @@ impl Catalogue {
         Self { extensions }
     }
 
-    /// Every type, sorted by name, and why some extensions could not be listed.
-    pub(crate) fn all(&mut self) -> (Vec<CatalogueEntry>, Vec<Failure>) {
-        let mut entries = vec![built_in()];
+    /// Every type with who provides it, sorted by name, and why some extensions could not be listed.
+    pub(crate) fn list(&mut self) -> (Vec<(ListedType, String)>, Vec<Failure>) {
+        let built_in = built_in();
+        let mut types = vec![(ListedType::of(&built_in.model_type), built_in.provider.name())];
         let mut failures = Vec::new();
-        for (_, installed) in self.extensions.as_mut().map(Extensions::all).unwrap_or_default() {
-            match installed {
-                Ok(installed) => entries.extend(types_of(&installed)),
+        for (extension, listed) in self.extensions.as_mut().map(Extensions::list).unwrap_or_default() {
+            match listed {
+                Ok(listed) => types.extend(listed.into_iter().map(|listed| (listed, extension.to_string()))),
                 Err(failure) => failures.push(failure),
             }
         }
-        entries.sort_by(|one, other| one.model_type.name.cmp(&other.model_type.name));
-        (entries, failures)
+        types.sort_by(|one, other| one.0.name.cmp(&other.0.name));
+        (types, failures)
     }
 
     /// One type. Looks at no other extension than the one it belongs to.
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn the_built_in_type_needs_no_repository() {
         let mut catalogue = Catalogue::new(None);
-        assert_eq!(catalogue.all().0.len(), 1);
+        assert_eq!(catalogue.list().0.len(), 1);
         assert!(catalogue.get(&ModelTypeName::parse("command/shell").unwrap()).is_ok());
         let error = catalogue.get(&ModelTypeName::parse("command/shel").unwrap()).unwrap_err().to_string();
         assert!(error.contains("did you mean command/shell?"), "{error}");

@@ -1,29 +1,33 @@
-//! `.peat/index.json`: the metadata of the repository's extensions by digest, so that listings open no component.
+//! `.peat/index.jsonl`: the metadata of the repository's extensions by digest, so that listings open no component.
 //!
 //! Each is noted with what the file system said of the component's file. While it says the same, the file is what it was;
 //! when it says something else, that one file is read and checked again.
 //!
+//! A line says the format; then there are two for each extension, what is known of its file, and its metadata. These are
+//! parsed when somebody asks for them, as far as he asks: a listing does not care for schemas.
+//!
 //! It is made of what was installed and can be made again at any time: a file that is missing, damaged or of another
 //! format is an empty index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use peat_core::digest::Digest;
 use peat_core::metadata::Metadata;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::file_access::{read_text_if_there, write_atomically};
 use super::repository::STATE_DIRECTORY;
+use crate::failure::Failure;
 
 /// Largest index that is read: metadata of a few hundred extensions.
 const INDEX_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Format of the file.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Known metadata.
 #[derive(Debug)]
@@ -59,50 +63,58 @@ impl FileStamp {
 }
 
 /// One extension of the index.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 struct Indexed {
     file: FileStamp,
-    metadata: Arc<Metadata>,
+    /// JSON.
+    metadata: String,
 }
 
-/// The file; read with its own extensions, written with borrowed ones.
+/// The first line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document<E> {
+struct Header {
     format: u32,
-    extensions: E,
+}
+
+/// The first line of an extension.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    digest: Digest,
+    file: FileStamp,
 }
 
 impl ExtensionIndex {
     /// Reads the index of the repository at `root`.
     pub(crate) fn read(root: &Path) -> Self {
-        let path = root.join(STATE_DIRECTORY).join("index.json");
-        let document = read_text_if_there(&path, INDEX_BYTES_MAX)
-            .ok()
-            .flatten()
-            .and_then(|text| serde_json::from_str::<Document<BTreeMap<Digest, Indexed>>>(&text).ok())
-            .filter(|document| document.format == FORMAT);
-        let extensions = document.map(|document| document.extensions).unwrap_or_default();
-        Self { path, extensions, changed: false }
+        let path = root.join(STATE_DIRECTORY).join("index.jsonl");
+        let text = read_text_if_there(&path, INDEX_BYTES_MAX).ok().flatten().unwrap_or_default();
+        Self { extensions: read_lines(&text).unwrap_or_default(), path, changed: false }
     }
 
-    /// The metadata of a component whose file is what it was when it was noted.
-    pub(crate) fn get(&self, digest: &Digest, file: &FileStamp) -> Option<Arc<Metadata>> {
-        self.extensions.get(digest).filter(|indexed| indexed.file == *file).map(|indexed| Arc::clone(&indexed.metadata))
+    /// The metadata of a component whose file is what it was when it was noted; `T` is [`Metadata`], or a part of it.
+    pub(crate) fn get<T: DeserializeOwned>(&self, digest: &Digest, file: &FileStamp) -> Option<T> {
+        let indexed = self.extensions.get(digest).filter(|indexed| indexed.file == *file)?;
+        serde_json::from_str(&indexed.metadata).ok()
     }
 
     /// Notes the metadata of a component, and what is said of its file.
-    pub(crate) fn insert(&mut self, digest: Digest, file: FileStamp, metadata: Arc<Metadata>) {
-        self.extensions.insert(digest, Indexed { file, metadata });
+    pub(crate) fn insert(&mut self, digest: Digest, file: FileStamp, metadata: &Metadata) {
+        self.extensions.insert(digest, Indexed { file, metadata: line(metadata) });
         self.changed = true;
     }
 
-    /// Drops what is not among `used`, and writes the file when anything has changed. A repository that cannot be written
-    /// is used without an index.
-    pub(crate) fn save(&mut self, used: impl Fn(&Digest) -> bool) {
-        let before = self.extensions.len();
-        self.extensions.retain(|digest, _| used(digest));
+    /// Whether something was noted since it was read or written.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// Drops what is not `used`, and writes the file when anything has changed. A repository that cannot be written is used
+    /// without an index.
+    pub(crate) fn save<'a>(&mut self, used: impl Iterator<Item = &'a Digest>) {
+        let (before, used) = (self.extensions.len(), used.collect::<BTreeSet<_>>());
+        self.extensions.retain(|digest, _| used.contains(digest));
         if !self.changed && before == self.extensions.len() {
             return;
         }
@@ -112,15 +124,40 @@ impl ExtensionIndex {
         self.changed = false;
     }
 
-    fn write(&self) -> Result<(), crate::failure::Failure> {
-        let text = serde_json::to_vec(&Document { format: FORMAT, extensions: &self.extensions })
-            .map_err(|error| crate::failure::Failure::Internal(format!("cannot write the extension index: {error}")))?;
-        if let Some(directory) = self.path.parent() {
-            std::fs::create_dir_all(directory)
-                .map_err(|source| crate::failure::Failure::file("create", directory, source))?;
+    fn write(&self) -> Result<(), Failure> {
+        let mut text = line(&Header { format: FORMAT });
+        for (digest, indexed) in &self.extensions {
+            text.push_str(&line(&Note { digest: *digest, file: indexed.file }));
+            text.push_str(&indexed.metadata);
         }
-        write_atomically(&self.path, &text)
+        if let Some(directory) = self.path.parent() {
+            fs::create_dir_all(directory).map_err(|source| Failure::file("create", directory, source))?;
+        }
+        write_atomically(&self.path, text.as_bytes())
     }
+}
+
+/// The extensions of the file; none where a line is not what it should be.
+fn read_lines(text: &str) -> Option<BTreeMap<Digest, Indexed>> {
+    let mut lines = text.split_inclusive('\n');
+    let Header { format } = serde_json::from_str(lines.next()?).ok()?;
+    if format != FORMAT {
+        return None;
+    }
+    let mut extensions = BTreeMap::new();
+    while let Some(note) = lines.next() {
+        let Note { digest, file } = serde_json::from_str(note).ok()?;
+        let metadata = lines.next().filter(|line| line.ends_with('\n'))?.to_owned();
+        extensions.insert(digest, Indexed { file, metadata });
+    }
+    Some(extensions)
+}
+
+/// A value as a line of JSON.
+fn line(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string(value).expect("what is in the index always serialises");
+    text.push('\n');
+    text
 }
 
 #[cfg(test)]
@@ -129,11 +166,11 @@ mod tests {
 
     use super::*;
 
-    fn metadata(name: &str) -> Arc<Metadata> {
+    fn metadata(name: &str) -> Metadata {
         let metadata = json!({
             "format": 1, "name": name, "version": "0.1.0", "summary": "a datastore", "datastore": {}
         });
-        Arc::new(serde_json::from_value(metadata).unwrap())
+        serde_json::from_value(metadata).unwrap()
     }
 
     #[test]
@@ -142,12 +179,15 @@ mod tests {
         let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
         let file = FileStamp { bytes: 3, modified_ns: 1, changed_ns: 2 };
         let mut index = ExtensionIndex::read(root.path());
-        index.insert(one, file, metadata("@a/one"));
-        index.insert(two, file, metadata("@a/two"));
-        index.save(|digest| *digest == one);
+        index.insert(one, file, &metadata("@a/one"));
+        index.insert(two, file, &metadata("@a/two"));
+        index.save([one, two].iter());
+        let mut index = ExtensionIndex::read(root.path());
+        assert_eq!(index.get(&two, &file), Some(metadata("@a/two")));
+        index.save([one].iter());
         let index = ExtensionIndex::read(root.path());
         assert_eq!(index.get(&one, &file), Some(metadata("@a/one")));
-        assert_eq!(index.get(&two, &file), None);
+        assert_eq!(index.get::<Metadata>(&two, &file), None);
     }
 
     #[test]
@@ -159,25 +199,35 @@ mod tests {
         fs::write(&path, b"one").unwrap();
         let file = FileStamp::of(&path).unwrap();
         let mut index = ExtensionIndex::read(root.path());
-        index.insert(digest, file, metadata("@a/one"));
+        index.insert(digest, file, &metadata("@a/one"));
         assert_eq!(index.get(&digest, &FileStamp::of(&path).unwrap()), Some(metadata("@a/one")));
         for other in [
             FileStamp { bytes: file.bytes + 1, ..file },
             FileStamp { modified_ns: file.modified_ns + 1, ..file },
             FileStamp { changed_ns: file.changed_ns + 1, ..file },
         ] {
-            assert_eq!(index.get(&digest, &other), None, "{other:?}");
+            assert_eq!(index.get::<Metadata>(&digest, &other), None, "{other:?}");
         }
     }
 
     #[test]
     fn an_index_that_is_damaged_or_of_another_format_is_an_empty_one() {
         let root = tempfile::tempdir().unwrap();
-        fs::create_dir(root.path().join(STATE_DIRECTORY)).unwrap();
-        let file = FileStamp { bytes: 3, modified_ns: 1, changed_ns: 2 };
-        for text in ["{\"format\":1", "{\"format\":1,\"extensions\":{}}", "{\"format\":3,\"extensions\":{}}"] {
-            fs::write(root.path().join(STATE_DIRECTORY).join("index.json"), text).unwrap();
-            assert_eq!(ExtensionIndex::read(root.path()).get(&Digest::of(b"one"), &file), None);
+        let (one, file) = (Digest::of(b"one"), FileStamp { bytes: 3, modified_ns: 1, changed_ns: 2 });
+        let mut index = ExtensionIndex::read(root.path());
+        index.insert(one, file, &metadata("@a/one"));
+        index.save([one].iter());
+        let path = root.path().join(STATE_DIRECTORY).join("index.jsonl");
+        let whole = fs::read_to_string(&path).unwrap();
+        let known = |text: &str| {
+            fs::write(&path, text).unwrap();
+            ExtensionIndex::read(root.path()).get::<Metadata>(&one, &file)
+        };
+        assert!(known(&whole).is_some());
+        for end in 0..whole.len() {
+            assert_eq!(known(&whole[..end]), None, "the first {end} bytes");
         }
+        assert_eq!(known(&whole.replacen("\"format\":3", "\"format\":4", 1)), None);
+        assert_eq!(known(&whole.replace("@a/one", "one")), None);
     }
 }

@@ -15,6 +15,7 @@ use peat_core::repository::{LockFile, LockedExtension};
 use super::components::{COMPONENT_BYTES_MAX, Components};
 use super::extension_index::{ExtensionIndex, FileStamp};
 use super::file_access::{read_bounded, write_new};
+use super::listed::{Listed, ListedType};
 use super::nearest::nearest;
 use super::{Home, Repository};
 use crate::failure::Failure;
@@ -58,6 +59,14 @@ impl Extensions {
         all
     }
 
+    /// The model types of every extension of `peat.lock`, in its order, as far as a listing shows them.
+    pub(crate) fn list(&mut self) -> Vec<(ExtensionName, Result<Vec<ListedType>, Failure>)> {
+        let locked = self.lock.extensions.clone();
+        let all = locked.into_iter().map(|locked| (locked.name.clone(), self.listed(locked))).collect();
+        self.save();
+        all
+    }
+
     /// One extension.
     pub(crate) fn get(&mut self, name: &ExtensionName) -> Result<Installed, Failure> {
         let Some(locked) = self.lock.extensions.iter().find(|locked| locked.name == *name).cloned() else {
@@ -69,7 +78,9 @@ impl Extensions {
             return Err(Failure::NotFound(format!("extension {name} is not in peat.lock; {advice}")));
         };
         let installed = self.resolve(locked)?;
-        self.save();
+        if self.index.is_changed() {
+            self.save();
+        }
         Ok(installed)
     }
 
@@ -90,20 +101,28 @@ impl Extensions {
     /// Notes the metadata of a component that was just read and is installed.
     fn note(&mut self, digest: Digest, metadata: &Arc<Metadata>) {
         if let Some(file) = FileStamp::of(&self.home.component(&digest)) {
-            self.index.insert(digest, file, Arc::clone(metadata));
+            self.index.insert(digest, file, metadata);
         }
     }
 
     fn save(&mut self) {
-        let lock = &self.lock;
-        self.index.save(|digest| lock.extensions.iter().any(|locked| locked.digest == *digest));
+        self.index.save(self.lock.extensions.iter().map(|locked| &locked.digest));
+    }
+
+    fn listed(&mut self, locked: LockedExtension) -> Result<Vec<ListedType>, Failure> {
+        let file = FileStamp::of(&self.home.component(&locked.digest)).filter(|file| file.bytes == locked.size);
+        if let Some(listed) = file.and_then(|file| self.index.get::<Listed>(&locked.digest, &file)) {
+            return Ok(listed.models);
+        }
+        let installed = self.resolve(locked)?;
+        Ok(installed.metadata.model_types().iter().map(ListedType::of).collect())
     }
 
     fn resolve(&mut self, locked: LockedExtension) -> Result<Installed, Failure> {
         let path = self.home.component(&locked.digest);
         let file = FileStamp::of(&path).filter(|file| file.bytes == locked.size);
         if let Some(metadata) = file.and_then(|file| self.index.get(&locked.digest, &file)) {
-            return Ok(Installed { metadata, locked, path });
+            return Ok(Installed { metadata: Arc::new(metadata), locked, path });
         }
         let bytes = if file.is_some() { self.installed_bytes(&locked, &path)? } else { None };
         let bytes = match bytes {

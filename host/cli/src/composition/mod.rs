@@ -2,6 +2,7 @@
 //! needs no component, no store or no runtime makes none.
 
 mod audit;
+mod background;
 mod bucket;
 mod catalogue;
 mod change_lock;
@@ -16,8 +17,10 @@ mod grants;
 mod home;
 mod hydration;
 mod installation;
+mod listed;
 mod models;
 mod nearest;
+mod optimising;
 mod recorder;
 mod repository;
 mod session;
@@ -26,6 +29,7 @@ mod traffic;
 
 use std::path::PathBuf;
 
+pub(crate) use background::become_background;
 pub(crate) use catalogue::{Catalogue, CatalogueEntry, Provider};
 pub(crate) use command_line::command_line;
 pub(crate) use components::{ArtifactCache, COMPONENT_BYTES_MAX, Components};
@@ -34,12 +38,12 @@ pub(crate) use departure::departure;
 pub(crate) use file_access::{create_private_directory, read_bounded, read_text_if_there, write_atomically, write_new};
 pub(crate) use grants::{add_grants, lacking};
 pub(crate) use home::Home;
-pub(crate) use hydration::{
-    GiveWay, Hydrating, HydrationNote, become_background, holder as hydration_holder, wait_for_stop,
-};
+pub(crate) use hydration::{GiveWay, Hydrating, HydrationNote, holder as hydration_holder, wait_for_stop};
 pub(crate) use installation::{Extensions, Installed};
+pub(crate) use listed::ListedType;
 pub(crate) use models::{MODELS_DIRECTORY, ModelFile, Models};
 pub(crate) use nearest::nearest;
+pub(crate) use optimising::{Optimising, optimise_later};
 pub(crate) use recorder::Recorder;
 pub(crate) use repository::{CONFIG_FILE, Repository, STATE_DIRECTORY};
 pub(crate) use session::{Session, new_id, run_async, run_interruptible};

@@ -32,6 +32,7 @@ use super::components::{Components, DatastoreParts};
 use super::datastore::{DatastoreChoice, open_directory, resolve_settings};
 use super::departure;
 use super::hydration::{Busy, begin_in_background};
+use super::optimising::optimise_later;
 use super::traffic::counted;
 use super::{Catalogue, Context, Extensions, Home, Installed, Provider, Recorder, Repository, lacking, signals};
 use crate::environment::HELD;
@@ -151,9 +152,11 @@ impl Session {
         self.clock.now_ms()
     }
 
-    /// Ends a command: progress goes from the terminal, and what is left to bring is left to a process of its own.
+    /// Ends a command: progress goes from the terminal, and what is left to bring or to optimise is left to a process of
+    /// its own.
     pub(crate) fn close(self, context: &Context) {
         begin_in_background(context, &self);
+        optimise_later(&self.home, &self.repository.root, &self.components);
     }
 
     /// Where the local store lies.
@@ -252,7 +255,8 @@ impl Session {
             Driver::InProcess => Ok(Arc::new(executor)),
             // A shell in a process is what in-process is already; to call that isolated would be a lie.
             Driver::Process => Err(Failure::InvalidInput(format!(
-                "command/shell is built in: it has no component that the driver process ({}) could run; {remedy}:                  in-process, or container with an image",
+                "command/shell is built in: it has no component that the driver process ({}) could run; {remedy}: \
+                 in-process, or container with an image",
                 driver.source.as_str()
             ))),
             Driver::Container => match self.isolation.shell(driver, root, self.observer.clone()) {

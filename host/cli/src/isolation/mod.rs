@@ -18,7 +18,7 @@ use peat_core::ports::Observer;
 use peat_core::repository::{Driver, ResolvedDriver};
 use peat_wasm::Launcher;
 
-pub(crate) use container::{ContainerShell, Runtimes};
+pub(crate) use container::{Attempt, ContainerShell, Runtimes};
 pub(crate) use guarded::Guarded;
 pub(crate) use probe::Probe;
 pub(crate) use runner_file::RunnerFile;

@@ -10,7 +10,7 @@ mod places;
 mod runner;
 mod toolchain;
 
-use peat_core::repository::{Driver, ResolvedDriver};
+use peat_core::repository::{ContainerRuntime, Driver, ResolvedDriver};
 use serde_json::json;
 
 use crate::composition::{Context, Repository, run_interruptible};
@@ -30,10 +30,10 @@ pub(super) fn doctor(context: &Context, online: bool) -> Result<Answer, Failure>
     let wanted = Wanted::by(repository.as_ref());
     let isolation = context.isolation()?;
     let mut findings = run_interruptible(async {
-        let mut findings = runner::examine(isolation.runner(), wanted.process || wanted.container).await;
+        let mut findings = runner::examine(isolation.runner(), wanted.process || !wanted.runtimes.is_empty()).await;
         // Without a runner there is nothing to put into a container.
         if isolation.runner().find().is_ok() {
-            findings.extend(containers::examine(isolation.runtimes(), wanted.container).await);
+            findings.extend(containers::examine(isolation.runtimes(), &wanted.runtimes).await);
         }
         Ok(findings)
     })?;
@@ -47,11 +47,13 @@ pub(super) fn doctor(context: &Context, online: bool) -> Result<Answer, Failure>
     Ok(answer(&findings))
 }
 
-/// The drivers that the repository asks for somewhere.
+/// What the repository asks for somewhere.
 #[derive(Debug, Default)]
 struct Wanted {
+    /// The driver process.
     process: bool,
-    container: bool,
+    /// The driver container: by which runtime, where that is said.
+    runtimes: Vec<Option<ContainerRuntime>>,
 }
 
 impl Wanted {
@@ -60,13 +62,15 @@ impl Wanted {
         let Some(repository) = repository else { return wanted };
         let config = &repository.config;
         let models = repository.models().map(|models| models.files).unwrap_or_default();
-        let of_models = models.iter().filter_map(|file| file.model.driver.as_ref()).map(|choice| choice.driver);
-        let of_datastore =
-            config.datastore.shared().map(|datastore| ResolvedDriver::of_datastore(datastore, config).driver);
-        let of_repository = config.driver.as_ref().map(|choice| choice.driver);
-        for driver in of_models.chain(of_datastore).chain(of_repository) {
-            wanted.process |= driver == Driver::Process;
-            wanted.container |= driver == Driver::Container;
+        let choices = models.iter().map(|file| file.model.driver.as_ref()).chain([None]);
+        let of_models = choices.map(|choice| ResolvedDriver::of_run(None, choice, None, config));
+        let of_datastore = config.datastore.shared().map(|datastore| ResolvedDriver::of_datastore(datastore, config));
+        for resolved in of_models.chain(of_datastore) {
+            match resolved.driver {
+                Driver::InProcess => {}
+                Driver::Process => wanted.process = true,
+                Driver::Container => wanted.runtimes.push(resolved.options.runtime),
+            }
         }
         wanted
     }

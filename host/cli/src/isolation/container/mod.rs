@@ -25,7 +25,7 @@ use super::process::OPEN_FILES_MAX;
 use super::streams::{Complaint, Streams};
 use crate::child_process::{ChildProcess, Ended, WithoutHost};
 
-pub(crate) use runtimes::Runtimes;
+pub(crate) use runtimes::{Attempt, Runtimes};
 pub(crate) use shell::ContainerShell;
 
 /// Where a runner finds its bundle.

@@ -203,7 +203,7 @@ impl Attempt {
 }
 
 fn candidates(wanted: Option<ContainerRuntime>) -> Vec<ContainerRuntime> {
-    wanted.map_or_else(|| vec![ContainerRuntime::Podman, ContainerRuntime::Docker], |wanted| vec![wanted])
+    wanted.map_or_else(|| ContainerRuntime::ALL.to_vec(), |wanted| vec![wanted])
 }
 
 /// Runs the runner in a container as it would be run for a guest; it prints its version.
