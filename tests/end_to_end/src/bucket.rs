@@ -54,6 +54,21 @@ impl TestBucket {
         &self.prefix
     }
 
+    /// Where the server listens.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The bucket's name.
+    pub fn name(&self) -> &str {
+        &self.bucket
+    }
+
+    /// What a user of the server has in his environment.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.iter().find_map(|(known, value)| (known == name).then_some(value.as_str()))
+    }
+
     /// A machine that may use it.
     pub fn machine(&self, scratch: &Scratch) -> Machine {
         scratch.machine().with_variables(&self.variables)
@@ -74,17 +89,6 @@ impl TestBucket {
         checkout.install("peat-s3", &[]);
         let more = more.iter().map(|word| (*word).to_owned());
         checkout.peat(&self.setup().into_iter().chain(more).collect::<Vec<_>>()).ok();
-    }
-}
-
-/// Chooses the datastore that many tests are about: a bucket of the server that `PEAT_TEST_S3_ENDPOINT` names, or else a
-/// directory.
-#[track_caller]
-pub(crate) fn share(checkout: &Checkout, scratch: &Scratch) {
-    if is_elsewhere() {
-        TestBucket::new().share(checkout, &[]);
-    } else {
-        checkout.share_through(&scratch.shared_directory());
     }
 }
 

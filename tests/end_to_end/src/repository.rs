@@ -157,15 +157,31 @@ impl Checkout {
     /// Chooses a shared datastore: a directory, or a bucket where the tests are run against a server of their own.
     #[track_caller]
     pub fn share(&self, scratch: &Scratch) {
-        crate::bucket::share(self, scratch);
+        self.share_with(scratch, &[]);
+    }
+
+    /// The same with more words for `peat datastore setup`.
+    #[track_caller]
+    pub fn share_with(&self, scratch: &Scratch, more: &[&str]) {
+        if crate::bucket::is_elsewhere() {
+            crate::TestBucket::new().share(self, more);
+        } else {
+            self.share_directory(&scratch.shared_directory(), more);
+        }
     }
 
     /// Installs `@peat/directory` and chooses it as the datastore.
     #[track_caller]
     pub fn share_through(&self, directory: &Path) {
+        self.share_directory(directory, &[]);
+    }
+
+    #[track_caller]
+    fn share_directory(&self, directory: &Path, more: &[&str]) {
         self.install("peat-directory", &[]);
         let setting = format!("path={}", directory.display());
-        self.peat(&["datastore", "setup", "@peat/directory", "--setting", &setting]).ok();
+        let setup = ["datastore", "setup", "@peat/directory", "--setting", &setting];
+        self.peat(&[&setup[..], more].concat()).ok();
     }
 }
 

@@ -106,9 +106,9 @@ fn an_entry_that_cannot_be_sent_fails_nothing_and_goes_with_the_next_sync() {
 #[test]
 fn entries_are_kept_as_long_as_the_repository_says() {
     let scratch = Scratch::new();
-    let (shared, first) = (scratch.shared_directory(), scratch.machine().repository("checkout"));
+    let first = scratch.machine().repository("checkout");
     first.write("peat.yaml", format!("{}retention: {{audit: 1ms}}\n", first.read("peat.yaml")));
-    first.share_through(&shared);
+    first.share(&scratch);
     first.peat(&["datastore", "lock", "run", "--", "true"]).ok();
     let gone = || {
         let collection = first.peat(&["data", "gc", "--json"]).ok().json()["collection"].take();

@@ -3,87 +3,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something it counts on is not so")]
 
-use std::fs;
-use std::path::PathBuf;
+mod place;
 
-use peat_end_to_end_tests::{Checkout, Machine, Scratch, TestBucket};
+use std::fs;
+
+use peat_end_to_end_tests::{Checkout, Scratch};
+use place::Place;
 use serde_json::Value;
 
 /// Large enough to be an object of its own, and to share a pack.
 const LARGE: &str = "head -c 1500000 /dev/urandom | od -An -tx1";
 const PACKED: &str = "head -c 9000 /dev/urandom | od -An -tx1";
 
-/// Where a shared datastore lies.
-enum Place {
-    Directory(PathBuf),
-    Bucket(TestBucket),
-}
-
-impl Place {
-    fn machine(&self, scratch: &Scratch) -> Machine {
-        match self {
-            Self::Directory(_) => scratch.machine(),
-            Self::Bucket(bucket) => bucket.machine(scratch),
-        }
-    }
-
-    fn share(&self, checkout: &Checkout) {
-        match self {
-            Self::Directory(directory) => checkout.share_through(directory),
-            Self::Bucket(bucket) => bucket.share(checkout, &[]),
-        }
-    }
-
-    /// The keys of the objects with this word in them.
-    fn keys(&self, word: &str) -> Vec<String> {
-        let mut keys = match self {
-            Self::Bucket(bucket) => bucket.server().keys(),
-            Self::Directory(directory) => {
-                let mut found = Vec::new();
-                let mut pending = vec![directory.clone()];
-                while let Some(directory) = pending.pop() {
-                    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
-                        if entry.file_type().unwrap().is_dir() {
-                            pending.push(entry.path());
-                        } else if entry.path().to_string_lossy().ends_with(".object") {
-                            found.push(entry.path().display().to_string());
-                        }
-                    }
-                }
-                found
-            }
-        };
-        keys.retain(|key| key.contains(word));
-        keys.sort();
-        keys
-    }
-
-    /// Changes the last byte of an object, which is content in every store.
-    fn flip(&self, key: &str) {
-        let flip = |bytes: &mut Vec<u8>| {
-            let last = bytes.len() - 1;
-            bytes[last] ^= 1;
-        };
-        match self {
-            Self::Bucket(bucket) => bucket.server().damage(key, flip),
-            Self::Directory(_) => {
-                let mut bytes = fs::read(key).unwrap();
-                flip(&mut bytes);
-                fs::write(key, bytes).unwrap();
-            }
-        }
-    }
-
-    /// Cuts an object in the middle.
-    fn cut(&self, key: &str) {
-        match self {
-            Self::Bucket(bucket) => bucket.server().damage(key, |bytes| bytes.truncate(bytes.len() / 2)),
-            Self::Directory(_) => {
-                let bytes = fs::read(key).unwrap();
-                fs::write(key, &bytes[..bytes.len() / 2]).unwrap();
-            }
-        }
-    }
+/// Changes the last byte of an object, which is content in every store.
+fn flip(place: &Place, key: &str) {
+    place.damage(key, |bytes| {
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+    });
 }
 
 fn run(checkout: &Checkout, model: &str) {
@@ -126,8 +63,8 @@ fn who_has_it_makes_it_whole(place: &Place, scratch: &Scratch) {
     let before: Vec<Vec<u8>> = models.iter().map(|model| content(&first, model)).collect();
     assert_eq!(damaged(&first, &["--read-data"]), Vec::<String>::new());
 
-    place.flip(&place.keys("/_objects/")[0]);
-    place.flip(&place.keys("/_packs/")[0]);
+    flip(place, &place.keys("/_objects/")[0]);
+    flip(place, &place.keys("/_packs/")[0]);
     assert_eq!(damaged(&first, &[]), Vec::<String>::new(), "only who reads it can know");
     assert_eq!(damaged(&first, &["--read-data"]), ["content", "content"]);
     assert_eq!(damaged(&first, &["--read-data", "--model", "line"]), Vec::<String>::new());
@@ -147,7 +84,7 @@ fn who_has_it_makes_it_whole(place: &Place, scratch: &Scratch) {
 
     // A damaged head stops its model alone, and what others may have committed since is said to be lost.
     let head = place.keys("/_index/model--").remove(0);
-    place.cut(&head);
+    place.damage(&head, |bytes| bytes.truncate(bytes.len() / 2));
     assert_eq!(damaged(&first, &[]), ["head"]);
     first.peat(&["datastore", "repair"]).ended_with(2).says(&["--dry-run", "--yes"]);
     repair(&first, &["--yes"]);
@@ -165,28 +102,25 @@ fn who_has_it_makes_it_whole(place: &Place, scratch: &Scratch) {
 #[test]
 fn who_has_it_makes_a_directory_whole() {
     let scratch = Scratch::new();
-    who_has_it_makes_it_whole(&Place::Directory(scratch.shared_directory()), &scratch);
+    who_has_it_makes_it_whole(&Place::directory(&scratch), &scratch);
 }
 
 #[test]
 fn who_has_it_makes_a_bucket_whole() {
     let scratch = Scratch::new();
-    who_has_it_makes_it_whole(&Place::Bucket(TestBucket::on_loopback()), &scratch);
+    who_has_it_makes_it_whole(&Place::bucket(), &scratch);
 }
 
-#[test]
-fn who_has_nothing_says_what_is_lost_and_everything_else_works() {
-    let scratch = Scratch::new();
-    let shared = scratch.shared_directory();
-    let first = scratch.machine().repository("checkout");
+fn who_has_nothing_says_what_is_lost_and_everything_else_works(place: &Place, scratch: &Scratch) {
+    let first = place.machine(scratch).repository("checkout");
     first.shell_model("large", LARGE);
     first.shell_model("kept", LARGE);
-    first.share_through(&shared);
+    place.share(&first);
     run(&first, "large");
-    let lost = Place::Directory(shared.clone()).keys("/_objects/").remove(0);
+    let lost = place.keys("/_objects/").remove(0);
     run(&first, "kept");
-    let stranger = scratch.machine().clone_of(&first, "checkout");
-    fs::remove_file(&lost).unwrap();
+    let stranger = place.machine(scratch).clone_of(&first, "checkout");
+    place.delete(&lost);
     assert_eq!(damaged(&stranger, &[]), ["content"]);
     stranger.peat(&["datastore", "repair"]).ended_with(2).says(&["the content of 1 versions", "--yes"]);
     let dry = repair(&stranger, &["--dry-run"]);
@@ -194,13 +128,25 @@ fn who_has_nothing_says_what_is_lost_and_everything_else_works() {
     assert_eq!(damaged(&stranger, &[]), ["content"]);
     repair(&stranger, &["--yes"]);
     assert_eq!(damaged(&stranger, &["--read-data"]), Vec::<String>::new());
-    let fresh = scratch.machine().clone_of(&first, "checkout");
+    let fresh = place.machine(scratch).clone_of(&first, "checkout");
     fresh.peat(&["datastore", "sync"]).ok();
     fresh.peat(&["data", "get", "large", "stdout"]).ended_with(3);
     fresh.peat(&["data", "get", "kept", "stdout"]).ok();
     run(&fresh, "large");
     let versions = fresh.peat(&["data", "versions", "large", "stdout", "--json"]).ok().json();
     assert_eq!(versions["versions"][0]["version"], 2, "numbers go on: {versions:#}");
+}
+
+#[test]
+fn who_has_nothing_of_a_directory_says_what_is_lost() {
+    let scratch = Scratch::new();
+    who_has_nothing_says_what_is_lost_and_everything_else_works(&Place::directory(&scratch), &scratch);
+}
+
+#[test]
+fn who_has_nothing_of_a_bucket_says_what_is_lost() {
+    let scratch = Scratch::new();
+    who_has_nothing_says_what_is_lost_and_everything_else_works(&Place::bucket(), &scratch);
 }
 
 #[test]

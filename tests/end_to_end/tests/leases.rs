@@ -15,14 +15,11 @@ const TTL: Duration = Duration::from_secs(5);
 /// Whatever is waited for has come by then.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Two machines on one shared directory, with a model `m` that runs `script`.
+/// Two machines on one shared datastore, with a model `m` that runs `script`.
 fn two_machines(scratch: &Scratch, script: &str) -> (Checkout, Checkout) {
     let first = scratch.machine().repository("checkout");
     first.shell_model("m", script);
-    first.install("peat-directory", &[]);
-    let setting = format!("path={}", scratch.shared_directory().display());
-    let ttl = format!("{}s", TTL.as_secs());
-    first.peat(&["datastore", "setup", "@peat/directory", "--setting", &setting, "--lease-ttl", &ttl]).ok();
+    first.share_with(scratch, &["--lease-ttl", &format!("{}s", TTL.as_secs())]);
     let second = scratch.machine().clone_of(&first, "checkout");
     (first, second)
 }
@@ -138,7 +135,7 @@ fn the_next_on_the_host_of_a_killed_holder_does_not_wait_for_the_ttl() {
     let first = scratch.machine().repository("checkout");
     first.shell_model("m", &script);
     // The default time to live, 60 s: whoever waited for it would be seen.
-    first.share_through(&scratch.shared_directory());
+    first.share(&scratch);
     let mut holder = start(&first, &RUN);
     wait_for(&begun);
     std::fs::remove_file(&begun).unwrap();

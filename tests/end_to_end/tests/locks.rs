@@ -17,7 +17,7 @@ const WRITERS: usize = 16;
 
 const RUN: [&str; 5] = ["model", "method", "run", "m", "execute"];
 
-/// A machine on a shared directory, with a model `m` that says that it has begun and ends when it may.
+/// A machine on a shared datastore, with a model `m` that says that it has begun and ends when it may.
 struct World {
     scratch: Scratch,
     first: Checkout,
@@ -34,7 +34,7 @@ impl World {
         let run = format!("run={wait}; echo $MARKER");
         let create = ["model", "create", "m", "--type", "command/shell", "--argument", &run];
         first.peat(&[&create[..], &["--argument", "environment=[\"MARKER\"]"]].concat()).ok();
-        first.share_through(&scratch.shared_directory());
+        first.share(&scratch);
         Self { scratch, first, begun, allowed }
     }
 
@@ -184,12 +184,12 @@ fn the_command_under_the_lock_of_the_namespace_says_how_it_ended() {
     assert!(list(&status(&world.first), "locks").is_empty());
 }
 
-/// Two machines on one shared directory, with models `a` and `b`.
+/// Two machines on one shared datastore, with models `a` and `b`.
 fn two_models(scratch: &Scratch) -> (Checkout, Checkout) {
     let first = scratch.machine().repository("checkout");
     first.shell_model("a", "true");
     first.shell_model("b", "true");
-    first.share_through(&scratch.shared_directory());
+    first.share(scratch);
     let second = scratch.machine().clone_of(&first, "checkout");
     (first, second)
 }

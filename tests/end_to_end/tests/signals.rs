@@ -117,7 +117,7 @@ fn a_push_brings_nothing() {
     let scratch = Scratch::new();
     let first = scratch.machine().repository("checkout");
     first.shell_model("m", "echo m");
-    first.share_through(&scratch.shared_directory());
+    first.share(&scratch);
     let second = scratch.machine().clone_of(&first, "checkout");
     first.peat(&["model", "method", "run", "m", "execute"]).ok();
     second.peat(&["datastore", "push"]).ok();

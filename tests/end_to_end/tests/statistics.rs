@@ -91,7 +91,7 @@ fn the_history_of_every_machine_has_the_holds_of_all_and_is_drawn() {
     let first = scratch.machine().repository("checkout");
     first.shell_model("m", "echo hello");
     first.shell_model("other", "true");
-    first.share_through(&scratch.shared_directory());
+    first.share(&scratch);
     let second = scratch.machine().clone_of(&first, "checkout");
     first.peat(&RUN).ok();
     second.peat(&RUN).ok();
@@ -154,7 +154,7 @@ fn who_watches_sees_a_holder_come_and_go_and_takes_no_lock() {
     let checkout = scratch.machine().repository("checkout");
     let script = format!("touch {}; until [ -e {} ]; do sleep 0.05; done", begun.display(), allowed.display());
     checkout.shell_model("m", &script);
-    checkout.share_through(&scratch.shared_directory());
+    checkout.share(&scratch);
     let watch = ["datastore", "lock", "status", "--watch", "--interval", "100ms", "--json"];
     let mut watching = checkout.command(&watch).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(watching.stdout.take().unwrap()).lines();

@@ -199,6 +199,7 @@ fn a_commit_that_is_not_confirmed_rightly_stays_until_it_is() {
         ("trap-push", "trapped in push"),
         ("trap-receipt", "trapped in push"),
         ("too-few", "pushed entries"),
+        ("collected-beyond", "position 1000 of"),
         ("other-name", "confirmed"),
         ("other-digest", "confirmed"),
         ("no-version", "versions begin with 1"),

@@ -34,6 +34,7 @@ fn is_the_model_in_rust(language: &str) {
     let scratch = Scratch::new();
     let repository = scratch.machine().repository("r");
     let other = format!("{RUST}-{language}");
+    std::fs::create_dir(repository.path().join("source")).unwrap();
     for (model, crate_name) in [("rust", RUST), ("other", other.as_str())] {
         repository.install(crate_name, &["--grant", "files:source=source"]);
         let type_name = crate_name.replacen("example-", "@examples/", 1);
