@@ -10,13 +10,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use peat_core::content::SharedContent;
-use peat_core::entry::{Entry, Lifetime, Tag};
-use peat_core::identifiers::{DataName, MethodName, ModelId, ModelName, RunId, Version};
-use peat_core::ports::{Invocation, MethodExecutor as _, MethodOutcome, RunData, RunDataError, RunLog, Silent};
+use peat_core::identifiers::{MethodName, ModelId, ModelName, RunId};
+use peat_core::ports::{Invocation, MethodExecutor as _, MethodOutcome, Silent};
 use peat_store::{SystemClock, SystemRandom};
 use peat_test_support::local_store::MemoryStore;
+use peat_test_support::run::Nothing;
 use peat_wasm::{ExtensionSource, GrantedCapabilities, Host, HostOptions, Limits, ModelBinding, ModelExecutor};
 use serde_json::json;
 
@@ -57,7 +55,7 @@ fn sorted(mut values: Vec<f64>) -> Vec<f64> {
 
 async fn time(executor: &ModelExecutor, invocation: &Invocation) -> Duration {
     let began = Instant::now();
-    let MethodOutcome { summary } = executor.execute(invocation, &NoData, &NoLog).await.unwrap();
+    let MethodOutcome { summary } = executor.execute(invocation, &Nothing, &Nothing).await.unwrap();
     let took = began.elapsed();
     assert!(!summary.is_empty());
     took
@@ -67,6 +65,7 @@ fn executor(component: &Path, scratch: &Path) -> ModelExecutor {
     let host = Host::new(HostOptions {
         cache_dir: scratch.join("cache"),
         cache_bytes_max: u64::MAX,
+        quick_bytes_min: None,
         key_file: scratch.join("key"),
         limits: Limits::default(),
         clock: Arc::new(SystemClock),
@@ -104,47 +103,4 @@ fn invocation(method: &str, arguments: serde_json::Value) -> Invocation {
         deadline: Duration::from_secs(600),
         held: None,
     }
-}
-
-/// Nothing is written or read here.
-struct NoData;
-
-#[async_trait]
-impl RunData for NoData {
-    fn write(
-        &self,
-        _name: DataName,
-        _content: SharedContent,
-        _content_type: String,
-        _lifetime: Option<Lifetime>,
-        _tags: Vec<Tag>,
-    ) -> Result<(), RunDataError> {
-        Ok(())
-    }
-
-    async fn read(
-        &self,
-        _model: Option<&ModelName>,
-        name: &DataName,
-        _version: Option<Version>,
-    ) -> Result<(Entry, SharedContent), RunDataError> {
-        Err(RunDataError::NotFound(format!("there is no {name}")))
-    }
-
-    fn list(
-        &self,
-        _model: Option<&ModelName>,
-        _prefix: &str,
-        _after: Option<&DataName>,
-        _limit: u32,
-    ) -> Result<Vec<Entry>, RunDataError> {
-        Ok(Vec::new())
-    }
-}
-
-/// Nothing is said here.
-struct NoLog;
-
-impl RunLog for NoLog {
-    fn line(&self, _level: &str, _text: &str) {}
 }

@@ -48,7 +48,7 @@ impl Subject {
         self.peat(&[&["extension", "add", &*file], grants].concat())
     }
 
-    /// Installs so many copies of a component, each under a name of its own and of at least so many bytes.
+    /// Installs so many copies of a component that wants nothing, each under a name of its own and of at least so many bytes.
     pub(super) fn install_copies(&self, component: &Path, count: usize, bytes_each: usize) -> Result<()> {
         let bytes = std::fs::read(component)?;
         let directory = self.checkout.join("extensions");
@@ -61,12 +61,20 @@ impl Subject {
             files.push(file.to_string_lossy().into_owned());
         }
         for some in files.chunks(ADDED_AT_ONCE) {
-            let mut arguments = vec!["extension", "add"];
-            arguments.extend(some.iter().map(String::as_str));
-            arguments.extend(["--grant", "files:source=."]);
-            self.peat(&arguments)?;
+            self.peat(&[&["extension", "add"], &*some.iter().map(String::as_str).collect::<Vec<_>>()].concat())?;
         }
         Ok(())
+    }
+
+    /// Grants something to each of so many copies.
+    pub(super) fn grant_to_copies(&self, count: usize) -> Result<()> {
+        let file = self.checkout.join("peat.yaml");
+        let mut text = std::fs::read_to_string(&file)?;
+        text.push_str("grants:\n");
+        for number in 1..=count {
+            text.push_str(&format!("  \"@bench/copy-{number}\":\n    files:\n      source: '.'\n"));
+        }
+        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
     }
 
     /// Forgets what was compiled.
