@@ -9,7 +9,8 @@ mod languages;
 mod tools;
 
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -17,6 +18,9 @@ use crate::{demo, guests, peat, process, runner, workspace};
 use check::Report;
 use count::Count;
 use tools::Tool;
+
+/// Cargo builds for one command at a time. That of the tests has begun by then, and is first.
+const LINTS_DELAY: Duration = Duration::from_secs(10);
 
 /// Runs everything. Fails when anything failed.
 pub(crate) fn run() -> Result<ExitCode> {
@@ -27,28 +31,38 @@ pub(crate) fn run() -> Result<ExitCode> {
 
     report.check("formatting", || process::run(&mut cargo(&["fmt", "--all", "--check"])));
     report.check("guests", || guests::build(&guests::Options::default()).map(drop));
-    report.check("lints", || {
-        process::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
-    });
+    // It has a build directory of its own, and each of the two ends with a crate that takes one processor for minutes.
+    let runner = thread::spawn(runner::for_tests);
     report.check("the peat binary", || peat::build(peat::Build::Development).map(drop));
-    report.check("the runner", || runner::for_tests().map(drop));
+    report.check("the runner", || joined(runner).map(drop));
     report.check("the main job (cargo xtask demo)", || demo::run().map(drop));
+    // At the lowest priority, each in its turn: cargo has them wait until the tests are built, and then they take the time
+    // that the tests leave.
+    let lints = thread::spawn(|| {
+        thread::sleep(LINTS_DELAY);
+        unhurried(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], "")
+    });
+    let documentation = thread::spawn(|| {
+        thread::sleep(2 * LINTS_DELAY);
+        unhurried(&["doc", "--workspace", "--no-deps", "--locked"], "-D warnings")
+    });
     match nextest.finish() {
         Ok(program) => {
             report.tests("tests", || nextest_run(&program, &[], &[], None));
             languages::run(&mut report, &program);
             ceph::run(&mut report, &program);
         }
-        Err(reason) => report.tests("tests", || {
-            println!("cargo-nextest is not to be had ({reason:#}); running with cargo test");
-            cargo_test(&["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"])
-        }),
+        Err(reason) => {
+            report.tests("tests", || {
+                println!("cargo-nextest is not to be had ({reason:#}); running with cargo test");
+                cargo_test(&["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"])
+            });
+        }
     }
+    report.check("lints", || joined(lints));
+    report.check("documentation", || joined(documentation));
     report.tests("documentation examples", || {
         cargo_test(&["test", "--workspace", "--locked", "--no-fail-fast", "--doc"])
-    });
-    report.check("documentation", || {
-        process::run(cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"))
     });
     match deny.finish() {
         Ok(program) => {
@@ -132,6 +146,28 @@ fn cargo_test(arguments: &[&str]) -> Result<Count> {
         started.elapsed().as_secs()
     );
     Ok(count)
+}
+
+/// A cargo command that takes the processor only when nothing else wants it, with these flags for rustdoc. What it says is
+/// shown when it fails.
+fn unhurried(arguments: &[&str], rustdoc_flags: &str) -> Result<()> {
+    let cargo = process::cargo();
+    let mut command = process::tool("nice");
+    command.args(["-n", "19"]).arg(cargo.get_program()).args(arguments);
+    let output = command.env("RUSTDOCFLAGS", rustdoc_flags).current_dir(workspace::root()).output()?;
+    anyhow::ensure!(
+        output.status.success(),
+        "`cargo {}` ended with {}:\n{}",
+        arguments.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// What came of a step that went on beside others.
+fn joined<T>(step: JoinHandle<Result<T>>) -> Result<T> {
+    step.join().unwrap_or_else(|_| anyhow::bail!("it panicked"))
 }
 
 fn cargo(arguments: &[&str]) -> Command {

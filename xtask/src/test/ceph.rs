@@ -34,7 +34,9 @@ const SHOWN_LINES: usize = 3;
 const SUITES: &str = "binary(bucket_objects) | binary(datastore_chain) & test(/^in_a_bucket/) \
     | binary(datastore_component) & test(/^s3/) | binary(bucket) & test(/^two_clones/) \
     | binary(namespaces) & package(peat-end-to-end-tests) & not test(in_a_bucket) | binary(run_scopes) \
-    | binary(moving) & test(/shared_datastores/) | binary(archives)";
+    | binary(moving) & test(/shared_datastores/) | binary(archives) | binary(locks) | binary(leases) | binary(statistics) \
+    | binary(audit) & test(/bucket|as_long_as/) | binary(signals) & test(/bucket|push/) \
+    | (binary(retention) | binary(health)) & test(/_bucket_|_bucket$|held/) | binary(killed_runs) & test(/bucket/)";
 
 /// Installs what is missing for it.
 pub(super) fn install() -> Result<()> {

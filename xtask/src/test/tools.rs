@@ -30,8 +30,12 @@ impl Tool {
         let log = root.join(format!("{name}.log"));
         println!("{name} is missing: compiling it into {} meanwhile ({})", root.display(), log.display());
         let output = std::fs::File::create(&log)?;
-        let cargo = process::cargo()
-            .args(["install", "--locked", "--quiet", name, "--root"])
+        // What is built beside it is waited for sooner. Not optimised: it is compiled in a third of the time, and runs for
+        // seconds.
+        let cargo = process::tool("nice")
+            .args(["-n", "19"])
+            .arg(process::cargo().get_program())
+            .args(["install", "--locked", "--quiet", "--debug", name, "--root"])
             .arg(&root)
             .current_dir(workspace::root())
             .stdin(Stdio::null())

@@ -58,7 +58,9 @@ pub(super) fn install_wit_bindgen() -> Result<()> {
     }
     eprintln!("compiling {WIT_BINDGEN} into {}", wit_bindgen_directory().display());
     let mut cargo = process::cargo();
-    cargo.args(["install", "--locked", "--quiet", WIT_BINDGEN, "--no-default-features", "--features", "c", "--root"]);
+    // Not optimised: it is compiled in a third of the time, and runs for a moment.
+    cargo.args(["install", "--locked", "--quiet", "--debug", WIT_BINDGEN, "--no-default-features", "--features", "c"]);
+    cargo.arg("--root");
     cargo.arg(wit_bindgen_directory()).current_dir(workspace::root()).stdin(Stdio::null());
     process::run(&mut cargo).with_context(|| format!("cannot install {WIT_BINDGEN}"))
 }
