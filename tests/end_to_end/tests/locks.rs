@@ -172,6 +172,36 @@ fn the_lock_of_the_namespace_waits_for_holders_and_keeps_new_ones_out() {
 }
 
 #[test]
+fn a_wait_that_timed_out_is_in_the_history() {
+    let world = World::new();
+    let holder = world.holder();
+    let brief = ["--lock-timeout", "1s"];
+    let second = world.scratch.machine().clone_of(&world.first, "other");
+    for checkout in [&world.first, &second] {
+        checkout.peat(&[&RUN[..], &brief].concat()).ended_with(4);
+        checkout.peat(&[&["datastore", "lock", "run"][..], &brief, &["--", "true"]].concat()).ended_with(4);
+        // Not a wait, only a try.
+        checkout.peat(&[&RUN[..], &["--lock-timeout", "0s"]].concat()).ended_with(4);
+        let plot = ["datastore", "lock", "history", "--plot", "holds.svg", "--json"];
+        let history = checkout.peat(&plot).ok().json();
+        let holds = list(&history, "holds");
+        let waits: Vec<_> = holds.iter().filter(|hold| hold["ending"] == "timed-out").collect();
+        let of: Vec<_> = waits.iter().map(|wait| wait["model"].as_str()).collect();
+        assert_eq!(of, [Some("m"), None], "{history:#}");
+        assert_eq!(waits[1]["partition"], "structural", "{history:#}");
+        for wait in waits {
+            assert!(wait["waitedMs"].as_u64() >= Some(1_000) && wait["heldMs"] == 0, "{history:#}");
+        }
+        let drawn = std::fs::read_to_string(checkout.path().join("holds.svg")).unwrap();
+        let bars = |class: &str| drawn.matches(&format!("class=\"{class}\"")).count();
+        assert_eq!(bars("hold"), holds.len() - 2, "{drawn}");
+        assert!(bars("wait") >= 2 && drawn.contains("held never"), "{drawn}");
+    }
+    world.allow();
+    outcome(holder).ok();
+}
+
+#[test]
 fn the_command_under_the_lock_of_the_namespace_says_how_it_ended() {
     let world = World::new();
     let run = |more: &[&str]| world.first.peat(&[&["datastore", "lock", "run"][..], more].concat());

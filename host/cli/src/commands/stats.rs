@@ -1,6 +1,6 @@
 //! `peat stats`: what recent commands of this machine cost.
 
-use peat_core::hold::HoldRecord;
+use peat_core::hold::{HoldEnding, HoldRecord};
 use peat_core::statistics::{CacheUse, CommandRecord, Requests};
 use serde_json::{Value, json};
 
@@ -119,7 +119,8 @@ impl Sum {
                 cache.misses += of.misses;
             }
             sum.waits.extend(command.holds.iter().map(|hold| hold.waited_ms));
-            sum.holds.extend(command.holds.iter().map(|hold| hold.held_ms));
+            let held = command.holds.iter().filter(|hold| hold.ending != HoldEnding::TimedOut);
+            sum.holds.extend(held.map(|hold| hold.held_ms));
         }
         sum.waits.sort_unstable();
         sum.holds.sort_unstable();

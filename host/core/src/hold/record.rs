@@ -1,4 +1,5 @@
-//! What is remembered of a hold when it is over: how long was waited for it, how long it lasted, and how it ended.
+//! What is remembered of a hold when it is over: how long was waited for it, how long it lasted, and how it ended. A wait that
+//! timed out is remembered as a hold that lasted no time.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,8 @@ pub enum HoldEnding {
     Lost,
     /// The datastore said that it is over: somebody took it over, or ended it.
     TakenOver,
+    /// It was never had: the wait for it timed out.
+    TimedOut,
 }
 
 /// A hold that is over, of a partition or of the lock of the namespace.
@@ -24,7 +27,7 @@ pub enum HoldEnding {
 pub struct HoldRecord {
     /// What was held.
     pub partition: PartitionName,
-    /// Since when, by the wall clock of the holder, milliseconds since the Unix epoch.
+    /// Since when, by the wall clock of the holder, milliseconds since the Unix epoch. If the wait timed out: when it did.
     pub acquired_at_ms: u64,
     /// How long was waited for it before.
     pub waited_ms: u64,

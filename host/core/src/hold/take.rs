@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 
-use super::{Held, HoldError, HoldPorts, Part, Taken, give_up, unless_interrupted};
+use super::{Held, HoldEnding, HoldError, HoldPorts, HoldRecord, Part, Taken, give_up, unless_interrupted};
 use crate::identifiers::PartitionName;
 use crate::interrupt::Interrupt;
 use crate::lease::Lease;
@@ -59,10 +59,10 @@ impl<'a> Wait<'a> {
 /// When it fails or is interrupted, what was taken is given up again. An interrupted wait leaves at most the lease that
 /// was being asked for, which is taken over as soon as this process is dead.
 pub async fn take(ports: &HoldPorts<'_>, wanted: &Wanted<'_>, interrupt: &Interrupt) -> Result<Held, HoldError> {
-    let mut held = Held::nothing();
-    let taking = take_all(ports, wanted, &mut held);
+    let (mut held, wait) = (Held::nothing(), Wait::begin(ports, wanted.wait));
+    let taking = take_all(ports, wanted, wait, &mut held);
     let taken = unless_interrupted(interrupt, taking).await.unwrap_or(Err(HoldError::Interrupted));
-    all_or_nothing(ports, held, taken).await
+    all_or_nothing(ports, held, wait, taken).await
 }
 
 /// Waits for the lease of the whole namespace, until nobody else holds a partition of it. The local queue orders the
@@ -73,24 +73,58 @@ pub async fn take_structural(
     wait: Duration,
     interrupt: &Interrupt,
 ) -> Result<Held, HoldError> {
-    let mut held = Held::nothing();
-    let taking = take_namespace(ports, ttl, Wait::begin(ports, wait), &mut held);
+    let (mut held, wait) = (Held::nothing(), Wait::begin(ports, wait));
+    let taking = take_namespace(ports, ttl, wait, &mut held);
     let taken = unless_interrupted(interrupt, taking).await.unwrap_or(Err(HoldError::Interrupted));
-    all_or_nothing(ports, held, taken).await
+    all_or_nothing(ports, held, wait, taken).await
 }
 
-async fn all_or_nothing(ports: &HoldPorts<'_>, held: Held, taken: Result<(), HoldError>) -> Result<Held, HoldError> {
+async fn all_or_nothing(
+    ports: &HoldPorts<'_>,
+    held: Held,
+    wait: Wait<'_>,
+    taken: Result<(), HoldError>,
+) -> Result<Held, HoldError> {
     match taken {
         Ok(()) => Ok(held),
         Err(error) => {
+            let in_vain = timed_out(&held, wait, &error);
             give_up(ports, held).await;
+            if let Some(record) = in_vain {
+                ports.observer.held(&record);
+            }
             Err(error)
         }
     }
 }
 
-async fn take_all(ports: &HoldPorts<'_>, wanted: &Wanted<'_>, held: &mut Held) -> Result<(), HoldError> {
-    let wait = Wait::begin(ports, wanted.wait);
+/// What there is to remember of a wait that was too long. Nothing of one that was no wait.
+fn timed_out(held: &Held, wait: Wait<'_>, error: &HoldError) -> Option<HoldRecord> {
+    let partition = match error {
+        _ if wait.wait.is_zero() => return None,
+        HoldError::Local(LocalLockError::Held { partition, .. }) => partition.clone(),
+        // Whoever is in the way may have the namespace: what was asked for is what this process does not have.
+        HoldError::Datastore(DatastoreError::Refused { kind: ErrorKind::Held, .. }) => {
+            let missing = |part: &&Part| part.kept.is_none() && part.local.inherited().is_none();
+            held.parts.iter().find(missing)?.partition.clone()
+        }
+        _ => return None,
+    };
+    Some(HoldRecord {
+        partition,
+        acquired_at_ms: wait.clock.now_ms(),
+        waited_ms: u64::try_from(wait.waited().as_millis()).unwrap_or(u64::MAX),
+        held_ms: 0,
+        ending: HoldEnding::TimedOut,
+    })
+}
+
+async fn take_all(
+    ports: &HoldPorts<'_>,
+    wanted: &Wanted<'_>,
+    wait: Wait<'_>,
+    held: &mut Held,
+) -> Result<(), HoldError> {
     let has_leases = ports.datastore.is_none_or(|datastore| datastore.features().locks);
     let partitions: BTreeSet<PartitionName> = if has_leases {
         wanted.partitions.iter().cloned().collect()
@@ -129,13 +163,14 @@ async fn take_namespace(
         let remedy = "Take the lock of the namespace before or after that run, not inside";
         return Err(LocalLockError::HeldByAncestor { partition: structural, held, pid, remedy }.into());
     }
-    let mut part = queue_for(ports, structural, wait).await?;
+    let part = queue_for(ports, structural, wait).await?;
+    held.parts.push(part);
+    let part = &mut held.parts[0];
     if let (Some(datastore), None) = (ports.datastore, part.local.inherited()) {
         let lease = datastore.acquire_structural(ttl, wait.left()).await?;
         part.kept = Some(keep(ports, datastore, lease).await?);
         part.taken = Some(Taken::now(ports.clock, wait.waited()));
     }
-    held.parts.push(part);
     held.waited = wait.waited();
     Ok(())
 }

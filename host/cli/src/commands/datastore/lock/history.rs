@@ -162,7 +162,7 @@ fn bar(hold: &Hold, models: &Models) -> Bar {
         what: hold.command.clone(),
         acquired_at_ms: hold.record.acquired_at_ms,
         waited_ms: hold.record.waited_ms,
-        held_ms: hold.record.held_ms,
+        held_ms: (hold.record.ending != HoldEnding::TimedOut).then_some(hold.record.held_ms),
         ending: ending_word(hold.record.ending),
     }
 }
@@ -173,6 +173,7 @@ fn ending_word(ending: HoldEnding) -> &'static str {
         HoldEnding::GivenUp => "given up",
         HoldEnding::Lost => "lost",
         HoldEnding::TakenOver => "taken over",
+        HoldEnding::TimedOut => "timed out",
     }
 }
 
@@ -212,7 +213,7 @@ fn table(holds: &[Hold], models: &Models) -> Table {
         let tone = match record.ending {
             HoldEnding::Committed => Tone::Good,
             HoldEnding::GivenUp => Tone::Plain,
-            HoldEnding::Lost | HoldEnding::TakenOver => Tone::Bad,
+            HoldEnding::Lost | HoldEnding::TakenOver | HoldEnding::TimedOut => Tone::Bad,
         };
         table.row(vec![
             Cell::plain(timestamp(record.acquired_at_ms)),

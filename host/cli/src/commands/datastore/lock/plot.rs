@@ -46,8 +46,8 @@ pub(super) struct Bar {
     pub(super) acquired_at_ms: u64,
     /// How long was waited before.
     pub(super) waited_ms: u64,
-    /// How long it was held.
-    pub(super) held_ms: u64,
+    /// How long it was held; none where the wait for it timed out.
+    pub(super) held_ms: Option<u64>,
     /// How it ended.
     pub(super) ending: &'static str,
 }
@@ -58,7 +58,11 @@ impl Bar {
     }
 
     fn end_ms(&self) -> u64 {
-        self.acquired_at_ms.saturating_add(self.held_ms)
+        self.acquired_at_ms.saturating_add(self.held_ms.unwrap_or(0))
+    }
+
+    fn held(&self) -> String {
+        self.held_ms.map_or_else(|| "never".to_owned(), short_duration)
     }
 }
 
@@ -152,7 +156,7 @@ fn draw(svg: &mut String, bar: &Bar, top: f64, colour: &str, scale: &Scale) {
         bar.holder,
         bar.what,
         short_duration(bar.waited_ms),
-        short_duration(bar.held_ms),
+        bar.held(),
         timestamp(bar.acquired_at_ms),
         bar.ending
     ));
@@ -164,6 +168,9 @@ fn draw(svg: &mut String, bar: &Bar, top: f64, colour: &str, scale: &Scale) {
             "<rect class=\"wait\" x=\"{waiting:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{WAIT_HEIGHT}\" \
              fill=\"{colour}\" fill-opacity=\"0.35\"><title>{title}</title></rect>"
         );
+    }
+    if bar.held_ms.is_none() {
+        return;
     }
     let width = (end - held).max(BAR_WIDTH_MIN);
     let _ = writeln!(
@@ -188,8 +195,7 @@ pub(super) fn page(bars: &[Bar]) -> String {
     page.push_str("</tr>\n");
     for bar in bars {
         page.push_str("<tr>");
-        let (since, waited, held) =
-            (timestamp(bar.acquired_at_ms), short_duration(bar.waited_ms), short_duration(bar.held_ms));
+        let (since, waited, held) = (timestamp(bar.acquired_at_ms), short_duration(bar.waited_ms), bar.held());
         for cell in [bar.lane.as_str(), &bar.holder, &bar.what, &since, &waited, &held, bar.ending] {
             let _ = write!(page, "<td>{}</td>", escaped(cell));
         }
@@ -249,7 +255,7 @@ mod tests {
             what: "model method run".to_owned(),
             acquired_at_ms,
             waited_ms: 200,
-            held_ms: 1_000,
+            held_ms: Some(1_000),
             ending: "committed",
         }
     }
