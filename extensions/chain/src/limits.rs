@@ -214,8 +214,8 @@ pub const DAMAGED_VERSIONS_TOLD_MAX: usize = 1_000;
 /// Contents of one repair: as many as one damage tells, so that a lost pack is one call.
 pub const REPAIR_CONTENTS_MAX: usize = 4_096;
 
-/// Entries of an index that one repair is told: a commit has as many.
-pub const REPAIR_INDEX_MAX: usize = 20_000;
+/// Entries of an index that one repair is told: a partition of so many is nothing unusual, and they fit into memory.
+pub const REPAIR_INDEX_MAX: usize = 100_000;
 
 /// After a repair of an index that was lost, versions begin so far above the highest one that is known: more than others can
 /// have committed to one name since this machine has last heard of it.

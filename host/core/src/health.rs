@@ -4,18 +4,21 @@
 //! repaired partition by partition, with what this machine has, and checked again, until nothing is found or nothing more
 //! can be done.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::collection::CollectPorts;
 use crate::content::SharedContent;
 use crate::digest::Digest;
+use crate::entry::Entry;
 use crate::hold::unless_interrupted;
 use crate::identifiers::PartitionName;
 use crate::interrupt::Interrupt;
 use crate::ports::{
     CheckRequest, Damage, DamagedPart, DatastoreError, EntryFilter, ErrorKind, INDEX_CONTENT_BYTES_MAX, Objects,
-    Progress, ProgressUnit, REPAIR_CONTENTS_MAX, REPAIR_INDEX_MAX, RepairRequest, Repaired, StoreError, StoredState,
+    Progress, ProgressUnit, REPAIR_CONTENTS_MAX, REPAIR_INDEX_CONTENTS_MAX, REPAIR_INDEX_MAX, RepairRequest, Repaired,
+    StoreError, StoredEntry, StoredState,
 };
 
 /// Pages of one check: a page is some seconds of work, so an extension that has more does not come to an end.
@@ -23,6 +26,9 @@ const PAGES_MAX: usize = 1_000_000;
 
 /// Damages kept of one check; all are counted.
 const DAMAGE_KEPT_MAX: usize = 10_000;
+
+/// Entries of the local index that are read at once.
+const INDEX_PAGE: u32 = 10_000;
 
 /// Times that a partition is repaired and checked again: an index, content that was in it, and content that this uncovers.
 const ROUNDS_MAX: usize = 8;
@@ -173,7 +179,14 @@ async fn repair_part(
         if interrupt.is_triggered() {
             return Err(HealthError::Interrupted);
         }
-        let request = request_of(ports, repair, part.partition.as_ref(), &damage)?;
+        let Some(request) = request_of(ports, repair, part.partition.as_ref(), &damage).await? else {
+            part.left = Some(format!(
+                "its index is damaged, and this machine knows more of it than the {REPAIR_INDEX_MAX} entries that a repair \
+                 takes: nothing was changed, so that none is lost. Repair it on a machine whose replica has the index; what \
+                 is here can be read meanwhile"
+            ));
+            return Ok(());
+        };
         let done = ports.datastore.repair(&request).await?;
         let did_something = done.is_something();
         add(&mut part.done, done);
@@ -194,50 +207,75 @@ async fn repair_part(
     Ok(())
 }
 
-/// What this machine has for a repair.
-fn request_of(
+/// What this machine has for a repair; none when it knows more of the index than a repair takes, and that is needed.
+async fn request_of(
     ports: &CollectPorts<'_>,
     repair: &Repair,
     partition: Option<&PartitionName>,
     damage: &[Damage],
-) -> Result<RepairRequest, StoreError> {
-    // What is damaged here, too, is as good as not here.
-    let here = |digest: &Digest| -> Result<Option<SharedContent>, StoreError> {
-        match ports.store.content(digest) {
-            Err(StoreError::Corrupt { .. }) => Ok(None),
-            other => other,
-        }
-    };
+) -> Result<Option<RepairRequest>, HealthError> {
+    let is_of_index = damage.iter().any(|damage| matches!(damage.part, DamagedPart::Head | DamagedPart::Segment));
+    let Known { index, is_all } =
+        if is_of_index { known(ports, partition)? } else { Known { index: Vec::new(), is_all: true } };
+    let partition = partition.cloned();
+    let (ttl, wait) = (repair.lease_ttl, repair.lock_timeout);
+    let mut request = RepairRequest { partition, ttl, wait, contents: Vec::new(), index, dry_run: true };
+    if !is_all && ports.datastore.repair(&request).await?.needs_index() {
+        return Ok(None);
+    }
     let of_content = damage.iter().filter(|damage| damage.part == DamagedPart::Content);
-    let mut contents = Vec::new();
     for version in of_content.flat_map(|damage| &damage.versions).take(REPAIR_CONTENTS_MAX) {
-        contents.push((version.reference.name.clone(), version.reference.version, here(&version.digest)?));
+        let (name, number) = (version.reference.name.clone(), version.reference.version);
+        request.contents.push((name, number, here(ports, &version.digest)?));
     }
-    let mut index = Vec::new();
-    if damage.iter().any(|damage| matches!(damage.part, DamagedPart::Head | DamagedPart::Segment)) {
-        let filter = EntryFilter {
-            partition: partition.cloned(),
-            committed_only: true,
-            limit: u32::try_from(REPAIR_INDEX_MAX).ok(),
-            ..EntryFilter::default()
-        };
-        for stored in ports.store.entries(&filter)?.into_iter().take(REPAIR_INDEX_MAX) {
-            let is_small = stored.entry.description.size <= INDEX_CONTENT_BYTES_MAX;
-            let content = match stored.state {
-                StoredState::Here if is_small => here(&stored.entry.description.digest)?,
-                _ => None,
-            };
-            index.push((stored.entry, content));
-        }
-    }
-    Ok(RepairRequest {
+    request.dry_run = repair.dry_run;
+    Ok(Some(request))
+}
+
+/// What the local index knows of a partition, as much as a repair takes.
+struct Known {
+    index: Vec<(Entry, Option<SharedContent>)>,
+    is_all: bool,
+}
+
+fn known(ports: &CollectPorts<'_>, partition: Option<&PartitionName>) -> Result<Known, StoreError> {
+    let mut filter = EntryFilter {
         partition: partition.cloned(),
-        ttl: repair.lease_ttl,
-        wait: repair.lock_timeout,
-        contents,
-        index,
-        dry_run: repair.dry_run,
-    })
+        committed_only: true,
+        limit: Some(INDEX_PAGE),
+        ..EntryFilter::default()
+    };
+    let mut entries = Vec::new();
+    while entries.len() <= REPAIR_INDEX_MAX {
+        let page = ports.store.entries(&filter)?;
+        let Some(last) = page.last() else { break };
+        filter.after = Some((last.partition.clone(), last.entry.description.name.clone()));
+        entries.extend(page);
+    }
+    let is_all = entries.len() <= REPAIR_INDEX_MAX;
+    entries.truncate(REPAIR_INDEX_MAX);
+    // Content is in the index until much else was committed: what may be there is among the newest.
+    let mut with_content: Vec<usize> = (0..entries.len()).filter(|place| is_small_and_here(&entries[*place])).collect();
+    with_content.sort_by_key(|place| Reverse(entries[*place].entry.description.created_at_ms));
+    with_content.truncate(REPAIR_INDEX_CONTENTS_MAX);
+    let mut index: Vec<_> = entries.into_iter().map(|stored| (stored.entry, None)).collect();
+    for place in with_content {
+        let (entry, content) = &mut index[place];
+        *content = here(ports, &entry.description.digest)?;
+    }
+    Ok(Known { index, is_all })
+}
+
+fn is_small_and_here(stored: &StoredEntry) -> bool {
+    stored.state == StoredState::Here && stored.entry.description.size <= INDEX_CONTENT_BYTES_MAX
+}
+
+/// Content that is on this machine. What is damaged here, too, is as good as not here.
+fn here(ports: &CollectPorts<'_>, digest: &Digest) -> Result<Option<SharedContent>, StoreError> {
+    match ports.store.content(digest) {
+        Err(StoreError::Corrupt { .. }) => Ok(None),
+        other => other,
+    }
 }
 
 fn add(sum: &mut Repaired, done: Repaired) {

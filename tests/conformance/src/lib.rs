@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
 
 pub mod buckets;
+#[cfg(feature = "wasm")]
+pub mod components;
 pub mod crash_work;
 pub mod datastore;
 pub mod local_locks;

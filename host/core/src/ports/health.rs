@@ -11,7 +11,10 @@ use crate::identifiers::{DataName, PartitionName, Version};
 pub const REPAIR_CONTENTS_MAX: usize = 4_096;
 
 /// Most entries of the local index in one [`RepairRequest`].
-pub const REPAIR_INDEX_MAX: usize = 20_000;
+pub const REPAIR_INDEX_MAX: usize = 100_000;
+
+/// Most of them with content.
+pub const REPAIR_INDEX_CONTENTS_MAX: usize = 20_000;
 
 /// Content up to so many bytes comes along with an entry of the local index: it may have been in the index that is lost.
 pub const INDEX_CONTENT_BYTES_MAX: u64 = 4 * 1024;
@@ -104,7 +107,8 @@ pub struct RepairRequest {
     pub wait: Duration,
     /// Versions that were found damaged, with their content where it is here; at most [`REPAIR_CONTENTS_MAX`].
     pub contents: Vec<(DataName, Version, Option<SharedContent>)>,
-    /// What the local index knows, where that of the store is damaged; at most [`REPAIR_INDEX_MAX`].
+    /// What the local index knows, where that of the store is damaged; at most [`REPAIR_INDEX_MAX`], and of these
+    /// [`REPAIR_INDEX_CONTENTS_MAX`] with content.
     pub index: Vec<(Entry, Option<SharedContent>)>,
     /// Only say what would be done.
     pub dry_run: bool,
@@ -134,5 +138,10 @@ impl Repaired {
     /// Something was done.
     pub fn is_something(&self) -> bool {
         *self != Self::default()
+    }
+
+    /// Whether a part of the index is lost, of a repair without contents: what the local index knows of it is used.
+    pub fn needs_index(&self) -> bool {
+        !self.restored.is_empty() || !self.lost.is_empty() || self.records_lost > 0
     }
 }

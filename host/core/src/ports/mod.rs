@@ -22,7 +22,7 @@ pub use datastore::{
 pub use extension::ExtensionError;
 pub use health::{
     CheckPage, CheckRequest, Damage, DamagedPart, DamagedVersion, INDEX_CONTENT_BYTES_MAX, REPAIR_CONTENTS_MAX,
-    REPAIR_INDEX_MAX, RepairRequest, Repaired,
+    REPAIR_INDEX_CONTENTS_MAX, REPAIR_INDEX_MAX, RepairRequest, Repaired,
 };
 pub use local_store::{
     EntryFilter, LocalStore, Missing, MissingFilter, MissingPosition, PendingCommit, Replica, Spool, SpoolWriter,
