@@ -110,6 +110,11 @@ pub(crate) fn cpu_of_ended() -> f64 {
     ticks(fields.get(13)) + ticks(fields.get(14))
 }
 
+/// Processor time of this process so far, in seconds.
+pub(crate) fn cpu_of_this() -> f64 {
+    cpu_seconds(&std::fs::read_to_string("/proc/self/stat").unwrap())
+}
+
 fn cpu_seconds(stat: &str) -> f64 {
     let fields: Vec<&str> = after_name(stat).split_whitespace().collect();
     ticks(fields.get(11)) + ticks(fields.get(12))

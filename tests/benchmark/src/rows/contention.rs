@@ -1,14 +1,14 @@
 //! Many writers.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use peat_core::repository::Model;
 use tokio::task::JoinSet;
 
 use crate::figures::{Figures, Target};
 use crate::native::Native;
-use crate::process::{Running, cpu_of_ended, run, start, wait_for};
+use crate::process::{Running, cpu_of_ended, cpu_of_this, run, start, wait_for};
 use crate::traffic::Traffic;
 use crate::world::{LATENCY, WRITERS, World, head, model, peat, writer};
 
@@ -38,28 +38,39 @@ pub(crate) fn many_partitions(world: &World, figures: &mut Figures) {
     figures.add("processor time of all", "s", Target::None, cpu_s);
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     figures.add("the least that these cores need for it / one", "", Target::None, cpu_s / cores / alone_s);
-    let (alone_s, together_s) = world.runtime.block_on(in_one_process(world));
-    figures.add("in one process: one writer", "s", Target::None, alone_s);
-    figures.add("in one process: all / one", "", Target::Timed(2.0), together_s / alone_s);
+    let (alone_s, together_s, cpu_s) = world.runtime.block_on(in_one_process(world));
+    figures.add("machines in one process: one writer", "s", Target::None, alone_s);
+    figures.add("machines in one process: all / one", "", Target::Timed(2.0), together_s / alone_s);
+    let cpu_ms = cpu_s / WRITERS as f64 * 1000.0;
+    figures.add("processor time of one of them, the store's included", "ms", Target::None, cpu_ms);
 }
 
-/// Tells the store's share from that of starting processes.
-async fn in_one_process(world: &World) -> (f64, f64) {
-    let machine = Arc::new(Native::new(world).await);
-    let writes = |numbers: Range<usize>| -> JoinSet<()> {
-        let write = |number: usize| {
-            let machine = Arc::clone(&machine);
-            async move { machine.write_1_kib(model(&format!("task-{number:02}"), "true")).await }
+/// A machine each, without processes: tells the store's share from that of starting them. Answers the time of one, of all, and
+/// the processor time of all.
+async fn in_one_process(world: &World) -> (f64, f64, f64) {
+    let mut machines = Vec::with_capacity(WRITERS);
+    for number in 0..WRITERS {
+        let machine = Arc::new(Native::new(world).await);
+        machine.write_1_kib(task(number)).await;
+        machines.push(machine);
+    }
+    let writes = |machines: &[Arc<Native>]| -> JoinSet<()> {
+        let write = |(number, machine): (usize, &Arc<Native>)| {
+            let machine = Arc::clone(machine);
+            async move { machine.write_1_kib(task(number)).await }
         };
-        numbers.map(write).collect()
+        machines.iter().enumerate().map(write).collect()
     };
-    writes(0..WRITERS).join_all().await;
     let began = Instant::now();
-    writes(0..1).join_all().await;
+    writes(&machines[..1]).join_all().await;
     let alone_s = began.elapsed().as_secs_f64();
-    let began = Instant::now();
-    writes(0..WRITERS).join_all().await;
-    (alone_s, began.elapsed().as_secs_f64())
+    let (cpu_before, began) = (cpu_of_this(), Instant::now());
+    writes(&machines).join_all().await;
+    (alone_s, began.elapsed().as_secs_f64(), cpu_of_this() - cpu_before)
+}
+
+fn task(number: usize) -> Model {
+    model(&format!("task-{number:02}"), "true")
 }
 
 /// One partition, from as many machines.
