@@ -31,7 +31,7 @@ async fn main() {
     let calls: usize = calls.parse().unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let executor = executor(Path::new(component), scratch.path());
-    // On a thread of the runtime, as the calls of a host are: from outside of it each would be handed over to one, and back.
+    // On a thread of the runtime: from outside of it each call would be handed over to one, and back.
     let (call_us, host_call_ns) = tokio::spawn(measure(executor, calls)).await.unwrap();
     println!("{}", json!({ "callUs": sorted(call_us), "hostCallNs": sorted(host_call_ns) }));
 }
