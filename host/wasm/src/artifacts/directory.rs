@@ -16,7 +16,7 @@ use rustix::io::Errno;
 /// What is appended to the name of what is not trusted any more. One is kept, for whoever looks for the reason.
 const ASIDE: &str = ".rejected";
 
-/// How much of a file is hashed at a time.
+/// How much of a file is read at a time: it is still in the processor's cache when it is hashed and written.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// Most directories in each other that are removed: nothing here makes more than one.
@@ -110,6 +110,12 @@ impl OwnedDirectory {
 
     /// SHA-256 and length of a file; none when there is none. More than `limit` bytes are an error.
     pub(super) fn digest(&self, name: &str, limit: u64) -> io::Result<Option<(Digest, u64)>> {
+        self.copy(name, limit, &mut io::sink())
+    }
+
+    /// Copies a file; answers SHA-256 and length of what was written, none when there is no such file. More than `limit` bytes
+    /// are an error.
+    pub(super) fn copy(&self, name: &str, limit: u64, into: &mut dyn io::Write) -> io::Result<Option<(Digest, u64)>> {
         let Some((file, _)) = self.open_bounded(name, limit)? else { return Ok(None) };
         let mut file = file.take(limit + 1);
         let (mut hasher, mut length, mut piece) = (Hasher::default(), 0, vec![0; PIECE_BYTES]);
@@ -118,6 +124,7 @@ impl OwnedDirectory {
                 Ok(0) => return Ok(Some((hasher.finish(), length))),
                 Ok(read) => {
                     hasher.update(&piece[..read]);
+                    into.write_all(&piece[..read])?;
                     length += read as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -139,7 +139,7 @@ pub(super) fn verify(cache_dir: &Path, key_path: &Path) -> io::Result<Vec<Reject
 fn verify_one(shelf: &Shelf, key: &ArtifactKey<'_>) -> Vec<String> {
     let mut reasons = Vec::new();
     let Ok(_lock) = shelf.directory.lock(&lock_name(key), Duration::ZERO) else { return reasons };
-    if let Err(reason) = shelf.verified(key) {
+    if let Err(reason) = shelf.verified(key, OwnedDirectory::digest) {
         shelf.set_aside(key, &reason);
         reasons.push(reason);
     }

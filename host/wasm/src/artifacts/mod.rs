@@ -7,9 +7,9 @@
 //!                                          /{sha256 of wasm}.lock      single flight between processes (lock.rs)
 //! ```
 //! Loading native code runs it with the rights of this process, so nothing is loaded that this user's key does not vouch
-//! for: an artifact is read once, verified, and those very bytes are loaded. Whatever does not fit is set aside and made
-//! again; a cache that cannot be used costs time, never an error. Files are written under a unique name, synced and
-//! renamed; none is ever written in place.
+//! for: an artifact is read once, into memory that is then sealed, verified, and those very bytes are loaded. Whatever does
+//! not fit is set aside and made again; a cache that cannot be used costs time, never an error. Files are written under a
+//! unique name, synced and renamed; none is ever written in place.
 //!
 //! A large component is compiled twice: first in less than half the time for whoever waits for it, later, when nobody waits,
 //! with optimisation. The two have different engine keys, and the first goes when the second is there.
@@ -32,6 +32,7 @@ mod manifest;
 mod native_code;
 mod origin;
 mod record;
+mod sealed_memory;
 mod shelf;
 
 use std::io;
@@ -171,7 +172,7 @@ impl Artifacts<'_> {
                 if let Some(value) = shelf.find_bundle(&key) {
                     return Ok(Prepared { value, was_made: false, is_quick: false });
                 }
-                Some(quick).filter(|_| shelf.native(&key).is_none())
+                Some(quick).filter(|_| !shelf.has(&key))
             }
         };
         let (compiler, shelf, key) = match quick {

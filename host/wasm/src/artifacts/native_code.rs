@@ -4,6 +4,8 @@ use peat_core::ports::ExtensionError;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::sealed_memory::SealedMemory;
+
 /// Native code, to be kept.
 #[cfg(feature = "compiler")]
 pub(super) fn precompile(engine: &Engine, wasm: &[u8], extension: &str) -> Result<Vec<u8>, ExtensionError> {
@@ -37,4 +39,10 @@ pub(super) fn deserialize(engine: &Engine, native: &[u8], extension: &str) -> Re
     // record that carries a MAC under this user's own key, which only this user can read and which lies outside the
     // cache. The bytes verified are the bytes loaded; wasmtime copies them into memory of its own.
     unsafe { Component::deserialize(engine, native) }.map_err(|error| compile_error(extension, &error))
+}
+
+/// The component that native code is of. It stays where it is, and is there for as long as the component is.
+pub(super) fn map(engine: &Engine, native: &SealedMemory) -> wasmtime::Result<Component> {
+    // SAFETY: as above, and nobody can change the memory any more, this process included.
+    unsafe { Component::deserialize_file(engine, native.path()) }
 }

@@ -63,9 +63,9 @@ impl Record {
         Ok(record)
     }
 
-    /// Whether `native` is what was recorded.
-    pub(super) fn fits(&self, native: &[u8]) -> Result<(), String> {
-        if native.len() as u64 != self.length || Digest::of(native) != self.artifact {
+    /// Whether native code of this digest and length is what was recorded.
+    pub(super) fn fits(&self, (digest, length): (Digest, u64)) -> Result<(), String> {
+        if (digest, length) != (self.artifact, self.length) {
             return Err("the artifact is not what was recorded".to_owned());
         }
         Ok(())
@@ -88,8 +88,9 @@ mod tests {
         let wasm = Digest::of(b"wasm");
         let sealed = Record::of(b"native", "engine", wasm).seal(&key);
         let record = Record::verify(&sealed, &key, "engine", &wasm).unwrap();
-        assert_eq!(record.fits(b"native"), Ok(()));
-        assert!(record.fits(b"natiVe").is_err());
+        assert_eq!(record.fits((Digest::of(b"native"), 6)), Ok(()));
+        assert!(record.fits((Digest::of(b"natiVe"), 6)).is_err());
+        assert!(record.fits((Digest::of(b"native"), 7)).is_err());
         assert!(Record::verify(&sealed, &AuthenticationKey::of([2; 32]), "engine", &wasm).is_err());
         assert!(Record::verify(&sealed, &key, "other", &wasm).is_err());
         assert!(Record::verify(&sealed, &key, "engine", &Digest::of(b"other")).is_err());

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use peat_core::digest::Digest;
 use peat_core::ports::ExtensionError;
 use tracing::{debug, warn};
 use wasmtime::Engine;
@@ -11,9 +12,10 @@ use wasmtime::component::Component;
 use super::directory::OwnedDirectory;
 use super::key_file::AuthenticationKey;
 use super::lock::Lock;
-use super::native_code::{deserialize, precompile};
+use super::native_code::{deserialize, map, precompile};
 use super::origin::Origin;
 use super::record::{RECORD_BYTES_MAX, Record};
+use super::sealed_memory::SealedMemory;
 use super::{ARTIFACT_BYTES_MAX, ArtifactKey};
 
 /// How long one process waits for another that compiles the same: the largest component takes ten seconds on two cores.
@@ -62,11 +64,11 @@ impl Shelf {
         key: &ArtifactKey<'_>,
         origin: Origin,
     ) -> Result<bool, ExtensionError> {
-        if self.native(key).is_some() {
+        if self.has(key) {
             return Ok(false);
         }
         let lock = self.lock(key);
-        if lock.is_some() && self.native(key).is_some() {
+        if lock.is_some() && self.has(key) {
             return Ok(false);
         }
         let wasm = origin.read(extension, &key.wasm)?;
@@ -91,40 +93,73 @@ impl Shelf {
 
     /// None when there is no artifact, or none that can be trusted.
     pub(super) fn load(&self, engine: &Engine, key: &ArtifactKey<'_>) -> Option<Component> {
-        let native = self.native(key)?;
-        match deserialize(engine, &native, "") {
-            Ok(component) => {
-                if let Err(error) = self.directory.note_use(&record_name(key)) {
-                    debug!(%error, "the use of a compiled extension cannot be noted");
-                }
-                Some(component)
+        let component = match self.mapped(engine, key) {
+            Ok(mapped) => mapped?,
+            Err(reason) => {
+                debug!(artifact = %key.wasm, reason, "copying a compiled extension that could not be mapped");
+                self.copied(engine, key)?
             }
-            Err(error) => {
-                self.set_aside(key, &error.to_string());
-                None
-            }
+        };
+        if let Err(error) = self.directory.note_use(&record_name(key)) {
+            debug!(%error, "the use of a compiled extension cannot be noted");
         }
+        Some(component)
+    }
+
+    /// The component in memory of its own, which a file is copied to once. Not everywhere can such memory be had or executed.
+    fn mapped(&self, engine: &Engine, key: &ArtifactKey<'_>) -> Result<Option<Component>, String> {
+        let mut memory = None;
+        let verified = self.verified(key, |directory, name, limit| {
+            let (sealed, found) = SealedMemory::filled(|file| directory.copy(name, limit, file))?;
+            memory = Some(sealed);
+            Ok(found)
+        })?;
+        let Some(memory) = memory.filter(|_| verified.is_some()) else { return Ok(None) };
+        map(engine, &memory).map(Some).map_err(|error| format!("{error:#}"))
+    }
+
+    /// The same where no such memory can be had. What cannot be trusted is set aside.
+    pub(super) fn copied(&self, engine: &Engine, key: &ArtifactKey<'_>) -> Option<Component> {
+        let native = self.native(key)?;
+        self.trusted(key, deserialize(engine, &native, "").map(Some).map_err(|error| error.to_string()))
     }
 
     /// Native code that can be trusted. None when there is none; what cannot be trusted is set aside.
     pub(super) fn native(&self, key: &ArtifactKey<'_>) -> Option<Vec<u8>> {
-        match self.verified(key) {
-            Ok(native) => native,
-            Err(reason) => {
-                self.set_aside(key, &reason);
-                None
-            }
-        }
+        let mut native = Vec::new();
+        let verified = self.verified(key, |directory, name, limit| directory.copy(name, limit, &mut native));
+        self.trusted(key, verified).map(|_| native)
     }
 
-    /// Native code that is what its record says, which this user's key vouches for. None when there is no record.
-    pub(super) fn verified(&self, key: &ArtifactKey<'_>) -> Result<Option<Vec<u8>>, String> {
-        let read = |name: &str, limit| self.directory.read(name, limit).map_err(|error| format!("{name}: {error}"));
-        let Some(record) = read(&record_name(key), RECORD_BYTES_MAX)? else { return Ok(None) };
+    /// Whether there is native code that can be trusted. What cannot is set aside.
+    pub(super) fn has(&self, key: &ArtifactKey<'_>) -> bool {
+        self.trusted(key, self.verified(key, OwnedDirectory::digest)).is_some()
+    }
+
+    fn trusted<T>(&self, key: &ArtifactKey<'_>, verified: Result<Option<T>, String>) -> Option<T> {
+        verified.unwrap_or_else(|reason| {
+            self.set_aside(key, &reason);
+            None
+        })
+    }
+
+    /// Digest and length of native code, which `read` reads: it is what its record says, which this user's key vouches for.
+    /// None when there is no record.
+    pub(super) fn verified(
+        &self,
+        key: &ArtifactKey<'_>,
+        read: impl FnOnce(&OwnedDirectory, &str, u64) -> io::Result<Option<(Digest, u64)>>,
+    ) -> Result<Option<(Digest, u64)>, String> {
+        let wrong = |name: &str, error: io::Error| format!("{name}: {error}");
+        let name = record_name(key);
+        let record = self.directory.read(&name, RECORD_BYTES_MAX).map_err(|error| wrong(&name, error))?;
+        let Some(record) = record else { return Ok(None) };
         let record = Record::verify(&record, &self.authentication, key.engine, &key.wasm)?;
-        let native = read(&artifact_name(key), ARTIFACT_BYTES_MAX)?.ok_or("the artifact is not there")?;
-        record.fits(&native)?;
-        Ok(Some(native))
+        let name = artifact_name(key);
+        let found = read(&self.directory, &name, ARTIFACT_BYTES_MAX).map_err(|error| wrong(&name, error))?;
+        let found = found.ok_or("the artifact is not there")?;
+        record.fits(found)?;
+        Ok(Some(found))
     }
 
     /// Takes an artifact out of use.

@@ -26,6 +26,42 @@ fn a_compiled_component_is_loaded_without_its_wasm() {
     assert_eq!(place.cache().metadata().unwrap().permissions().mode() & 0o777, 0o700);
 }
 
+/// How many places of this process are mapped from sealed memory and executed.
+fn mapped_code() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().filter(|line| line.contains("r-xp") && line.contains("memfd:peat-artifact")).count()
+}
+
+#[test]
+fn an_artifact_is_copied_once_to_memory_that_nobody_can_change_and_goes_with_its_component() {
+    let place = Place::new().with_another_component("f");
+    place.load(place.bytes()).unwrap();
+    assert_eq!(mapped_code(), 0);
+    let component = place.load(place.gone()).unwrap();
+    assert_eq!(mapped_code(), 1);
+    drop(component);
+    assert_eq!(mapped_code(), 0);
+}
+
+#[test]
+fn where_no_such_memory_can_be_had_an_artifact_is_copied_and_verified_all_the_same() {
+    let place = Place::new().with_another_component("f");
+    place.load(place.bytes()).unwrap();
+    let (engine, key) = (place.engine.engine(), place.key_of());
+    let shelf = Shelf {
+        directory: OwnedDirectory::open(place.shelf()).unwrap(),
+        authentication: key_file::load(&place.key()).unwrap(),
+    };
+    let component = shelf.copied(engine, &key).unwrap();
+    assert_eq!(mapped_code(), 0);
+    drop(component);
+    let mut forged = std::fs::read(place.file("cwasm")).unwrap();
+    *forged.last_mut().unwrap() ^= 1;
+    std::fs::write(place.file("cwasm"), forged).unwrap();
+    assert!(shelf.copied(engine, &key).is_none());
+    assert!(!place.file("cwasm").exists(), "it was not set aside");
+}
+
 #[test]
 fn a_component_that_is_gone_and_was_never_compiled_is_missing() {
     let place = Place::new();
