@@ -96,6 +96,14 @@ async fn what_no_runner_may_say_ends_the_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_belongs_to_no_call_that_was_begun_ends_the_runner() {
+    for call in [0, 2, u32::MAX] {
+        let error = said([frame(2, 0, 0, READY), frame(9, call, 0, &[])].concat()).await;
+        assert!(error.contains(&format!("sent Ended for call {call}, which was never begun")), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handle_that_was_never_given_ends_the_call_as_it_does_for_a_guest() {
     let read_blob_77 = [13, 77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
     let says = [frame(2, 0, 0, READY), frame(6, 1, 0, &read_blob_77)].concat();

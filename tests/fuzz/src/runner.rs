@@ -19,7 +19,7 @@ use peat_wasm::{
     Capability, Confinement, ExtensionSource, GrantedCapabilities, Host, HostOptions, LaunchError, LaunchRequest,
     LaunchedRunner, Launcher, Limits, ModelBinding, RunnerProcess, guest_process,
 };
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::runtime::Runtime;
 
 /// The frame that says *ready*, for version 1: nothing given up, nothing exported.
@@ -122,10 +122,26 @@ fn host_hears(says: Vec<u8>) -> bool {
     result.is_ok()
 }
 
-/// Says what it was told to say, whatever it is asked, and goes.
+/// Says what it was told to say, whatever it is asked, and goes: the first frame at once, the others when it was called.
 #[derive(Debug)]
 struct Scripted {
     says: Vec<u8>,
+}
+
+/// Bytes of the header of a frame. Its last four are the length of what follows.
+const HEADER_BYTES: usize = 13;
+
+fn body_bytes(header: &[u8]) -> Option<usize> {
+    let length = header.get(HEADER_BYTES - 4..HEADER_BYTES)?.try_into().ok()?;
+    Some(u32::from_le_bytes(length) as usize)
+}
+
+async fn hear_frame(heard: &mut DuplexStream) -> io::Result<()> {
+    let mut header = [0; HEADER_BYTES];
+    heard.read_exact(&mut header).await?;
+    let length = body_bytes(&header).unwrap_or_default() as u64;
+    tokio::io::copy(&mut heard.take(length), &mut tokio::io::sink()).await?;
+    Ok(())
 }
 
 #[async_trait]
@@ -138,8 +154,19 @@ impl Launcher for Scripted {
         let (input, mut heard) = tokio::io::duplex(PIPE_BYTES);
         let (mut saying, output) = tokio::io::duplex(PIPE_BYTES);
         let says = self.says.clone();
-        tokio::spawn(async move { tokio::io::copy(&mut heard, &mut tokio::io::sink()).await });
-        tokio::spawn(async move { saying.write_all(&says).await });
+        tokio::spawn(async move {
+            let first = body_bytes(&says).map_or(says.len(), |length| says.len().min(HEADER_BYTES + length));
+            let (first, others) = says.split_at(first);
+            saying.write_all(first).await?;
+            if !others.is_empty() {
+                // The hello, and the call.
+                hear_frame(&mut heard).await?;
+                hear_frame(&mut heard).await?;
+                saying.write_all(others).await?;
+            }
+            drop(saying);
+            tokio::io::copy(&mut heard, &mut tokio::io::sink()).await
+        });
         Ok(LaunchedRunner {
             input: Box::new(input),
             output: Box::new(output),

@@ -4,8 +4,8 @@
 //! was served. Serving waits for nothing that the runner would have to say first, so this ends.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -44,9 +44,17 @@ pub(super) struct Connection {
 
 struct Shared {
     outbound: mpsc::Sender<Frame>,
-    calls: Mutex<HashMap<u32, mpsc::UnboundedSender<Inbound>>>,
-    next_call: AtomicU32,
+    calls: Mutex<Calls>,
+    /// What it said that belongs to no call: it is not listened to any more.
+    violation: OnceLock<String>,
     is_gone: AtomicBool,
+}
+
+#[derive(Default)]
+struct Calls {
+    /// How many were begun. The first has number 1.
+    begun: u32,
+    under_way: HashMap<u32, mpsc::UnboundedSender<Inbound>>,
 }
 
 /// A frame of one call, counted until it is dropped.
@@ -118,7 +126,7 @@ impl Connection {
         let shared = Arc::new(Shared {
             outbound,
             calls: Mutex::default(),
-            next_call: AtomicU32::new(1),
+            violation: OnceLock::new(),
             is_gone: AtomicBool::new(false),
         });
         let tasks =
@@ -143,14 +151,16 @@ impl Connection {
 
     /// How it ended, for people.
     pub(super) async fn ending(&self) -> String {
+        if let Some(violation) = self.shared.violation.get() {
+            return violation.clone();
+        }
         ending(&mut **self.process.lock().await).await
     }
 
     /// Begins a call.
     pub(super) async fn begin(&self, begin: &CallBegin) -> Result<Conversation, String> {
-        let call = self.shared.next_call.fetch_add(1, Ordering::Relaxed);
         let (sender, inbound) = mpsc::unbounded_channel();
-        self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner).insert(call, sender);
+        let call = self.shared.calls().begin(sender);
         let conversation = Conversation { shared: Arc::clone(&self.shared), call, inbound, has_ended: false };
         let frame = Frame::new(Kind::Call, call, 0, encode(begin));
         if frame.header().is_none() {
@@ -159,9 +169,37 @@ impl Connection {
         // A runner that is gone ends the conversation.
         let _ = self.shared.outbound.send(frame).await;
         if self.is_gone() {
-            self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.shared.calls().under_way.clear();
         }
         Ok(conversation)
+    }
+}
+
+impl Shared {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a frame to its call. The error says what is wrong with one that can belong to none.
+    fn deliver(&self, inbound: Inbound) -> Result<(), String> {
+        let (calls, Frame { kind, call, .. }) = (self.calls(), &inbound.frame);
+        if !(1..=calls.begun).contains(call) {
+            return Err(format!("its runner sent {kind:?} for call {call}, which was never begun"));
+        }
+        // What belongs to no call under way is of one that was given up.
+        if let Some(call) = calls.under_way.get(call) {
+            let _ = call.send(inbound);
+        }
+        Ok(())
+    }
+}
+
+impl Calls {
+    /// Numbers a call whose frames go to `sender`.
+    fn begin(&mut self, sender: mpsc::UnboundedSender<Inbound>) -> u32 {
+        self.begun += 1;
+        self.under_way.insert(self.begun, sender);
+        self.begun
     }
 }
 
@@ -187,7 +225,7 @@ impl Conversation {
 
 impl Drop for Conversation {
     fn drop(&mut self) {
-        self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.call);
+        self.shared.calls().under_way.remove(&self.call);
         if !self.has_ended {
             // Where the queue is full, the runner does not read and its process is about to be killed anyway.
             let _ = self.shared.outbound.try_send(Frame::new(Kind::Cancel, self.call, 0, Vec::new()));
@@ -233,14 +271,13 @@ async fn write(input: &mut (impl AsyncWrite + Unpin), frame: &Frame) -> std::io:
 
 async fn read_all(mut output: Box<dyn AsyncRead + Send + Unpin>, bound: Arc<Semaphore>, shared: Arc<Shared>) {
     while let Ok(Some(inbound)) = read(&mut output, &bound).await {
-        let calls = shared.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        // What belongs to no call is of one that was given up.
-        if let Some(call) = calls.get(&inbound.frame.call) {
-            let _ = call.send(inbound);
+        if let Err(violation) = shared.deliver(inbound) {
+            let _ = shared.violation.set(violation);
+            break;
         }
     }
     shared.is_gone.store(true, Ordering::Release);
-    shared.calls.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    shared.calls().under_way.clear();
 }
 
 /// One frame; none at the end of the stream.

@@ -75,7 +75,7 @@ impl Launcher for OnAThread {
 /// Says what it was told to say, whatever it is asked.
 #[derive(Debug)]
 pub struct Scripted {
-    /// What it says at once.
+    /// What it says: the first frame at once, the others when it was called.
     pub says: Vec<u8>,
     /// Whether it then stays, saying nothing.
     pub stays: bool,
@@ -92,19 +92,37 @@ impl Launcher for Scripted {
         let (mut saying, output) = tokio::io::duplex(PIPE_BYTES);
         let (says, stays) = (self.says.clone(), self.stays);
         tokio::spawn(async move {
-            let said = async {
-                let _ = saying.write_all(&says).await;
-                if !stays {
-                    drop(saying);
+            let (first, others) = says.split_at(first_frame(&says));
+            let _ = saying.write_all(first).await;
+            // The hello, and the call.
+            for _ in 0..2 {
+                if !stays || hear_frame(&mut heard).await.is_err() {
                     return;
                 }
-                std::future::pending::<()>().await;
-            };
-            let hearing = async { tokio::io::copy(&mut heard, &mut tokio::io::sink()).await };
-            let _ = futures::join!(said, hearing);
+            }
+            let _ = saying.write_all(others).await;
+            let _ = tokio::io::copy(&mut heard, &mut tokio::io::sink()).await;
         });
         Ok(launched(input, output, request))
     }
+}
+
+/// Bytes of the header of a frame. Its last four are the length of what follows.
+const HEADER_BYTES: usize = 13;
+
+fn body_bytes(header: &[u8]) -> usize {
+    u32::from_le_bytes(header[HEADER_BYTES - 4..HEADER_BYTES].try_into().expect("it has a header's length")) as usize
+}
+
+fn first_frame(says: &[u8]) -> usize {
+    if says.len() < HEADER_BYTES { says.len() } else { says.len().min(HEADER_BYTES + body_bytes(says)) }
+}
+
+async fn hear_frame(heard: &mut DuplexStream) -> io::Result<()> {
+    let mut header = [0; HEADER_BYTES];
+    heard.read_exact(&mut header).await?;
+    tokio::io::copy(&mut heard.take(body_bytes(&header) as u64), &mut tokio::io::sink()).await?;
+    Ok(())
 }
 
 /// Starts nothing.
