@@ -1,14 +1,16 @@
 //! One call of one exported function: a fresh store, its limits, a deadline, and a named error for every other end.
 //!
-//! The guest runs on a task of its own and yields at every epoch. Two things end it: the deadline on the host's timer,
-//! which also cuts waits inside host functions, and dropping the future, which aborts the task at its next yield. The
-//! store goes with the call, whatever came of it.
+//! The guest runs on the task of its caller, so that a call changes no thread, and yields to whatever else that task does
+//! at every epoch. Two things end it: the deadline on the host's timer, which also cuts waits inside host functions, and
+//! dropping the future. The store goes with the call, whatever came of it.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::FutureExt as _;
 use peat_core::ports::ExtensionError;
-use tokio::task::JoinHandle;
 use wasmtime::component::{Instance, InstancePre};
 use wasmtime::error::Context as _;
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -18,6 +20,7 @@ use crate::capabilities::data::DataClient;
 use crate::capabilities::log::GuestLog;
 use crate::convert::Invalid;
 use crate::deadline::{Deadline, Patience};
+use crate::epoch::EpochThread;
 use crate::exports::Export;
 use crate::failure::CallName;
 use crate::host::{HostOptions, Loaded, Place};
@@ -38,30 +41,26 @@ pub(crate) struct Call {
 
 impl Call {
     /// Calls a function. `arguments` makes its parameters inside the store (handles), `answer` takes its results out and
-    /// validates them before the store goes. Cancel safe: dropped, the guest ends at its next yield.
+    /// validates them before the store goes. Cancel safe: dropped, the guest is gone.
     pub(crate) async fn run<E, A>(
         self,
-        arguments: impl FnOnce(&mut GuestState) -> wasmtime::Result<E::Parameters> + Send + 'static,
-        answer: impl FnOnce(&mut GuestState, E::Results) -> Result<A, Invalid> + Send + 'static,
+        arguments: impl FnOnce(&mut GuestState) -> wasmtime::Result<E::Parameters> + Send,
+        answer: impl FnOnce(&mut GuestState, E::Results) -> Result<A, Invalid> + Send,
     ) -> Result<A, ExtensionError>
     where
         E: Export,
-        A: Send + 'static,
     {
         let name = CallName { extension: self.loaded.extension.to_string(), call: E::NAME };
-        let mut task = EndWithCaller(tokio::spawn(self.run_named::<E, A>(arguments, answer, name.clone())));
-        match (&mut task.0).await {
-            Ok(ended) => ended,
-            Err(error) if error.is_cancelled() => Err(name.cancelled()),
-            Err(error) => Err(name.host(error)),
-        }
+        // Everything of the call goes with it, so nothing is left that a panic could have broken.
+        let called = AssertUnwindSafe(Box::pin(self.run_named::<E, A>(arguments, answer, &name))).catch_unwind();
+        called.await.unwrap_or_else(|panic| Err(name.host(format!("the host panicked: {}", panic_message(&*panic)))))
     }
 
     async fn run_named<E, A>(
         self,
-        arguments: impl FnOnce(&mut GuestState) -> wasmtime::Result<E::Parameters> + Send + 'static,
-        answer: impl FnOnce(&mut GuestState, E::Results) -> Result<A, Invalid> + Send + 'static,
-        name: CallName,
+        arguments: impl FnOnce(&mut GuestState) -> wasmtime::Result<E::Parameters> + Send,
+        answer: impl FnOnce(&mut GuestState, E::Results) -> Result<A, Invalid> + Send,
+        name: &CallName,
     ) -> Result<A, ExtensionError>
     where
         E: Export,
@@ -71,17 +70,17 @@ impl Call {
             GuestState::new(services, limits.clone(), Arc::clone(&log), data).map_err(|error| name.host(error))?;
         // Like compiling, starting a runner is not the guest's time.
         let connected = match &loaded.place {
-            Place::Here(component) => Connected::Here(component),
-            Place::Runner(runner) => Connected::Runner(runner.connected(&name).await?),
+            Place::Here(component, epoch) => Connected::Here(component, epoch),
+            Place::Runner(runner) => Connected::Runner(runner.connected(name).await?),
         };
         let deadline = Arc::new(Deadline::new(patience, Arc::clone(&state.activity)));
         let mut store = store(&loaded.engine, state, Arc::clone(&deadline));
         let called = until(&deadline, async {
             match connected {
-                Connected::Here(component) => {
-                    here::<E>(&mut store, component, arguments, &name, &limits, patience).await
+                Connected::Here(component, epoch) => {
+                    epoch.while_polled(here::<E>(&mut store, component, arguments, name, &limits, patience)).await
                 }
-                Connected::Runner(runner) => runner.call::<E>(&mut store, arguments, &name, patience).await,
+                Connected::Runner(runner) => runner.call::<E>(&mut store, arguments, name, patience).await,
             }
         })
         .await;
@@ -98,7 +97,7 @@ impl Call {
 
 /// A place where the guest can be called now.
 enum Connected<'a> {
-    Here(&'a InstancePre<GuestState>),
+    Here(&'a InstancePre<GuestState>, &'a EpochThread),
     Runner(ConnectedRunner<'a>),
 }
 
@@ -121,13 +120,9 @@ async fn here<E: Export>(
     called.map_err(|error| name.failed(&error, &store.data().accounting, limits, patience.duration()))
 }
 
-/// Aborts the task of a call whose caller is gone.
-struct EndWithCaller<T>(JoinHandle<T>);
-
-impl<T> Drop for EndWithCaller<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without a message")
 }
 
 /// The value, or none when the deadline is over first.
@@ -165,6 +160,7 @@ fn store(engine: &Engine, state: GuestState, deadline: Arc<Deadline>) -> Store<G
 pub(crate) async fn load_once(
     extension: &str,
     component: &InstancePre<GuestState>,
+    epoch: &EpochThread,
     inspected: &Inspected,
     options: &HostOptions,
 ) -> Result<(), ExtensionError> {
@@ -176,7 +172,8 @@ pub(crate) async fn load_once(
         GuestState::new(Services::none(options), limits.clone(), log, None).map_err(|error| name.host(error))?;
     let watched = Arc::new(Deadline::new(Patience::Total(deadline), Arc::clone(&state.activity)));
     let mut store = store(component.engine(), state, watched);
-    let instance = match tokio::time::timeout(deadline, component.instantiate_async(&mut store)).await {
+    let instantiated = epoch.while_polled(component.instantiate_async(&mut store));
+    let instance = match tokio::time::timeout(deadline, instantiated).await {
         Ok(Ok(instance)) => instance,
         Ok(Err(error)) => return Err(name.failed(&error, &store.data().accounting, &limits, deadline)),
         Err(_) => return Err(name.deadline(deadline)),

@@ -1,14 +1,12 @@
 //! The one configuration of wasmtime: everything that makes or runs native code uses it.
 //!
-//! An engine is made on first use, with one thread that moves the epoch on. Artifacts are kept per engine key: another
-//! wasmtime, another configuration or another processor has another key. A second engine compiles faster what then runs
-//! slower, and nothing runs on it; what it makes has a key of its own.
+//! An engine is made on first use. Artifacts are kept per engine key: another wasmtime, another configuration or another
+//! processor has another key. A second engine compiles faster what then runs slower, and nothing runs on it; what it makes
+//! has a key of its own.
 
-use std::thread;
+use wasmtime::{Config, Engine};
 
-use wasmtime::{Config, Engine, EngineWeak};
-
-use crate::limits::{EPOCH_TICK, FIBRE_STACK_BYTES, GUEST_STACK_BYTES};
+use crate::limits::{FIBRE_STACK_BYTES, GUEST_STACK_BYTES};
 
 /// An engine and what names it.
 #[derive(Debug, Clone)]
@@ -18,19 +16,19 @@ pub(crate) struct SharedEngine {
 }
 
 impl SharedEngine {
-    /// Makes the engine and starts its epoch thread, which ends when the engine goes.
+    /// Makes the engine.
     pub(crate) fn new() -> wasmtime::Result<Self> {
-        let engine = Engine::new(&configuration())?;
-        let key = key(&engine);
-        let ticking = engine.weak();
-        thread::Builder::new().name("peat-epoch".to_owned()).spawn(move || tick(&ticking))?;
-        Ok(Self { engine, key })
+        Self::of(&configuration())
     }
 
     /// Compiles in less than half the time, for the first execution of a large component: nothing is optimised, and registers
     /// are chosen in one pass. Wasmtime loads what it makes into any engine of this configuration, one without a compiler too.
     pub(crate) fn quick_compiler() -> wasmtime::Result<Self> {
-        let engine = Engine::new(&quick_configuration())?;
+        Self::of(&quick_configuration())
+    }
+
+    fn of(configuration: &Config) -> wasmtime::Result<Self> {
+        let engine = Engine::new(configuration)?;
         let key = key(&engine);
         Ok(Self { engine, key })
     }
@@ -114,16 +112,6 @@ fn key(engine: &Engine) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-fn tick(engine: &EngineWeak) {
-    loop {
-        thread::sleep(EPOCH_TICK);
-        match engine.upgrade() {
-            Some(engine) => engine.increment_epoch(),
-            None => return,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use wasmtime::component::{Component, InstancePre};
 use crate::artifacts::{Artifacts, Bundle, Compilers, Origin, Prepared};
 use crate::datastore::ComponentDatastore;
 use crate::engine::SharedEngine;
+use crate::epoch::EpochThread;
 use crate::grants::{Capability, DatastoreBinding, GrantedCapabilities, ModelBinding};
 use crate::imports::unlinkable;
 use crate::inspect::{Inspected, InspectedKind};
@@ -81,6 +82,7 @@ pub struct Host {
 struct Shared {
     options: HostOptions,
     engine: OnceLock<SharedEngine>,
+    epoch: OnceLock<EpochThread>,
     quick_compiler: OnceLock<SharedEngine>,
     loaded: Mutex<HashMap<LoadKey, Arc<OnceCell<InstancePre<GuestState>>>>>,
     bundles: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<Option<Bundle>>>>>,
@@ -104,7 +106,7 @@ pub(crate) struct Loaded {
 #[derive(Clone)]
 pub(crate) enum Place {
     /// In this process: compiled and linked.
-    Here(InstancePre<GuestState>),
+    Here(InstancePre<GuestState>, EpochThread),
     /// In a process that a driver starts.
     Runner(Arc<Runner>),
 }
@@ -122,6 +124,7 @@ impl Host {
             shared: Arc::new(Shared {
                 options,
                 engine: OnceLock::new(),
+                epoch: OnceLock::new(),
                 quick_compiler: OnceLock::new(),
                 loaded: Mutex::default(),
                 bundles: Mutex::default(),
@@ -177,7 +180,7 @@ impl Host {
         let name = crate::inspect::named(file, &inspected.metadata);
         let source = Origin::Bytes(bytes);
         let component = self.load(&name, inspected.digest, source, inspected.kind(), granted.clone()).await?;
-        crate::call::load_once(&name, &component, inspected, self.options()).await
+        crate::call::load_once(&name, &component, self.epoch(&name)?, inspected, self.options()).await
     }
 
     /// An executor of the methods of a model extension. Nothing is read or compiled before its first execution.
@@ -271,7 +274,8 @@ impl Host {
         let origin = Origin::File(source.path.clone());
         let component = self.load(source.name.as_str(), source.digest, origin, kind, granted.clone()).await?;
         let engine = component.engine().clone();
-        Ok(Loaded { extension: source.name.as_str().into(), engine, place: Place::Here(component) })
+        let place = Place::Here(component, self.epoch(source.name.as_str())?.clone());
+        Ok(Loaded { extension: source.name.as_str().into(), engine, place })
     }
 
     /// Prepares an extension for a process that `launcher` starts when the first call comes. `directories` are those that
@@ -360,26 +364,32 @@ impl Host {
         started(&self.shared.engine, extension, SharedEngine::new)
     }
 
+    /// No guest can run in this process without.
+    fn epoch(&self, extension: &str) -> Result<&EpochThread, ExtensionError> {
+        let engine = self.engine(extension)?.engine();
+        started(&self.shared.epoch, extension, || EpochThread::start(engine))
+    }
+
     fn quick_compiler(&self, extension: &str) -> Result<&SharedEngine, ExtensionError> {
         started(&self.shared.quick_compiler, extension, SharedEngine::quick_compiler)
     }
 }
 
-/// The engine that is there, or a new one.
-fn started<'a>(
-    place: &'a OnceLock<SharedEngine>,
+/// What is there, or a new one.
+fn started<'a, T>(
+    place: &'a OnceLock<T>,
     extension: &str,
-    start: impl FnOnce() -> wasmtime::Result<SharedEngine>,
-) -> Result<&'a SharedEngine, ExtensionError> {
-    if let Some(engine) = place.get() {
-        return Ok(engine);
+    start: impl FnOnce() -> wasmtime::Result<T>,
+) -> Result<&'a T, ExtensionError> {
+    if let Some(there) = place.get() {
+        return Ok(there);
     }
-    let engine = start().map_err(|error| ExtensionError::Host {
+    let new = start().map_err(|error| ExtensionError::Host {
         extension: extension.to_owned(),
         call: "starting the engine".to_owned(),
         reason: error.to_string(),
     })?;
-    Ok(place.get_or_init(|| engine))
+    Ok(place.get_or_init(|| new))
 }
 
 /// A component as it may be: bounded before anything looks at it.

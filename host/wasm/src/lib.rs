@@ -10,9 +10,9 @@
 //!   .optimise(source)                -> bool              what a first execution of a large component leaves for later
 //! ```
 //!
-//! Everything needs a multi-threaded tokio runtime with time enabled. A guest runs on a task of its own and yields at
-//! every epoch, so that a busy guest starves nobody. Every call has its own `Store`, its own limits and a deadline; what
-//! a guest does wrong is an `ExtensionError`, never the end of the host.
+//! Everything needs a multi-threaded tokio runtime with time enabled. A guest runs on the task of its caller and yields
+//! at every epoch, so that a busy guest starves nobody. Every call has its own `Store`, its own limits and a deadline;
+//! what a guest does wrong is an `ExtensionError`, never the end of the host.
 //!
 //! Deliberately absent: configuration files, the extension index, the choice of a datastore (all in the CLI), and what
 //! stands behind the capabilities (ports of `peat-core`, implemented by `peat-store`).
@@ -25,6 +25,7 @@ mod convert;
 mod datastore;
 mod deadline;
 mod engine;
+mod epoch;
 mod exports;
 mod failure;
 mod grants;

@@ -190,6 +190,28 @@ async fn a_flood_of_progress_reaches_nobody_faster_than_they_can_see() {
     assert!((1..=allowed).contains(&seen), "{seen} reports were passed on, {allowed} may be");
 }
 
+/// Breaks in the middle of a call.
+struct Broken;
+
+impl Observer for Broken {
+    fn progress(&self, _: Progress) {
+        panic!("the eye is broken");
+    }
+    fn warn(&self, _: &str) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_panics_in_a_call_has_lost_that_call_alone() {
+    let world = World::new();
+    let source = world.install(&built_guest("test-misbehaving.wasm"));
+    let binding = ModelBinding { observer: Arc::new(Broken), ..granted(&world) };
+    let ran = world.execute_there(source.clone(), binding, &invocation("flood-progress", json!({}), LONG)).await;
+    assert!(matches!(extension_error(&ran), ExtensionError::Host { .. }), "{}", ran.error());
+    assert!(ran.error().contains("the eye is broken"), "{}", ran.error());
+    let ran = world.execute(source, granted(&world), &invocation("flood-progress", json!({}), LONG)).await;
+    assert!(ran.result.is_ok(), "{:?}", ran.result);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_of_a_standard_library_runs_and_finds_nothing() {
     let world = World::new();

@@ -123,7 +123,7 @@ impl ComponentDatastore {
 
     async fn describe_and_exports(&self) -> Result<(Description, Features), DatastoreError> {
         let exported = match &self.loaded.place {
-            Place::Here(component) => exported(component.component()),
+            Place::Here(component, _) => exported(component.component()),
             Place::Runner(runner) => runner.exported().await?,
         };
         Ok((self.describe().await?, exported))

@@ -15,7 +15,7 @@ use super::link::{CallLink, Link};
 use super::state::RunnerState;
 use crate::capabilities::log::GuestLog;
 use crate::capabilities::wasi;
-use crate::engine::SharedEngine;
+use crate::epoch::EpochThread;
 use crate::exports::{Export, Visit, visit};
 use crate::failure::CallName;
 use crate::limits::{Accounting, Limits};
@@ -23,8 +23,7 @@ use crate::wire::{Answered, CallBegin, Frame, GuestFailure, Hello, Import, decod
 
 /// What calls need, and those under way.
 pub(super) struct Calls {
-    // Its epoch moves on as long as it is there.
-    _engine: SharedEngine,
+    epoch: EpochThread,
     component: InstancePre<RunnerState>,
     hello: Arc<Hello>,
     limits: Limits,
@@ -32,7 +31,7 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn new(engine: SharedEngine, component: InstancePre<RunnerState>, hello: Hello) -> Self {
+    pub(super) fn new(epoch: EpochThread, component: InstancePre<RunnerState>, hello: Hello) -> Self {
         let given = &hello.limits;
         let limits = Limits {
             memory_bytes: given.memory_bytes,
@@ -45,7 +44,7 @@ impl Calls {
             log_line_bytes: given.log_line_bytes,
             ..Limits::default()
         };
-        Self { _engine: engine, component, hello: Arc::new(hello), limits, under_way: Arc::default() }
+        Self { epoch, component, hello: Arc::new(hello), limits, under_way: Arc::default() }
     }
 
     /// Begins a call; its end is told to the host.
@@ -53,6 +52,7 @@ impl Calls {
         let host = link.of_call(frame.call);
         let log = self.log(&host);
         let work = Work {
+            epoch: self.epoch.clone(),
             component: self.component.clone(),
             hello: Arc::clone(&self.hello),
             limits: self.limits.clone(),
@@ -92,6 +92,7 @@ impl Calls {
 
 /// One call.
 struct Work {
+    epoch: EpochThread,
     component: InstancePre<RunnerState>,
     hello: Arc<Hello>,
     limits: Limits,
@@ -126,14 +127,14 @@ impl Work {
         let parameters: E::Parameters =
             decode(&begin.parameters).map_err(|malformed| GuestFailure::Malformed(malformed.to_string()))?;
         let limits = self.limits.clone();
-        let component = self.component.clone();
+        let (component, epoch) = (self.component.clone(), self.epoch.clone());
         let mut store = self.store(begin).map_err(|error| GuestFailure::Host(format!("{error:#}")))?;
         let called = async {
             let instance = component.instantiate_async(&mut store).await?;
             let function = E::find(&mut store, &instance)?;
             function.call_async(&mut store, parameters).await
         };
-        match called.await {
+        match epoch.while_polled(called).await {
             Ok(results) => Ok(encode(&results)),
             Err(error) => {
                 let failed: ExtensionError = name.failed(&error, &store.data().accounting, &limits, Duration::ZERO);

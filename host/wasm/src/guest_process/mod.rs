@@ -25,6 +25,7 @@ use self::link::Link;
 use crate::artifacts::BUNDLE_ARTIFACT;
 use crate::datastore::exported;
 use crate::engine::SharedEngine;
+use crate::epoch::EpochThread;
 use crate::grants::GrantedCapabilities;
 use crate::imports::unlinkable;
 use crate::inspect::InspectedKind;
@@ -116,9 +117,11 @@ fn load(hello: Hello, confine: Confine) -> Result<(Calls, Ready), GuestFailure> 
     let component = linker
         .and_then(|linker| linker.instantiate_pre(&component))
         .map_err(|error| GuestFailure::Unusable(unlinkable(&error)))?;
+    let epoch =
+        EpochThread::start(engine.engine()).map_err(|error| own(format!("its epoch cannot move: {error:#}")))?;
     let exported = exported(component.component());
     let ready = Ready { version: PROTOCOL_VERSION, confined, exported };
-    Ok((Calls::new(engine, component, hello), ready))
+    Ok((Calls::new(epoch, component, hello), ready))
 }
 
 /// Read once, checked, and those very bytes are loaded.
