@@ -46,7 +46,7 @@ impl RenewalThread {
         Self::opening(ready(datastore), clock)
     }
 
-    /// The same for a datastore that is opened on the thread itself, with the first lease.
+    /// The same for a datastore that is opened on the thread itself, for the first lease that lasts.
     pub fn opening(
         datastore: impl Future<Output = Arc<dyn Datastore>> + Send + 'static,
         clock: Arc<dyn Clock>,
@@ -59,10 +59,10 @@ impl RenewalThread {
         let (sender, mut begun) = mpsc::channel::<Renewal>(BEGUN_MAX);
         let clock = Arc::clone(&self.clock);
         let renew = async move {
-            let datastore = opening.await;
+            let datastore = opening.shared();
             while let Some(renewal) = begun.recv().await {
-                let (datastore, clock) = (Arc::clone(&datastore), Arc::clone(&clock));
-                tokio::spawn(async move { renewal.run(&*datastore, &*clock).await });
+                let (datastore, clock) = (datastore.clone(), Arc::clone(&clock));
+                tokio::spawn(async move { renewal.run(datastore, &*clock).await });
             }
         };
         thread::Builder::new().name("peat-renewals".to_owned()).spawn(move || runtime.block_on(renew))?;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt as _;
@@ -78,6 +79,38 @@ async fn renewals_in_a_bucket_do_not_wait_for_the_runtime_of_the_command() {
         assert!(began.elapsed() < PATIENCE, "it was never renewed");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[tokio::test]
+async fn a_lease_that_is_given_up_soon_opens_no_datastore_beside_the_command_s() {
+    let state = SharedState::default();
+    let datastore = datastore(&state);
+    let is_opened = Arc::new(AtomicBool::new(false));
+    let opening = {
+        let (opened, datastore) = (Arc::clone(&is_opened), Arc::clone(&datastore));
+        async move {
+            opened.store(true, Ordering::SeqCst);
+            datastore as Arc<dyn Datastore>
+        }
+    };
+    let lane = RenewalThread::opening(opening, Arc::new(SystemClock));
+    let keep = async || {
+        let lease = datastore.acquire(&request(TTL)).await.unwrap().remove(0);
+        let (kept, renewal) = KeptLease::new(lease, &SystemClock);
+        lane.begin(renewal).unwrap();
+        kept
+    };
+    keep().await.release(&*datastore).await.unwrap();
+    tokio::time::sleep(TTL / 2).await;
+    assert!(!is_opened.load(Ordering::SeqCst), "it was opened for a lease that was given up at once");
+    let kept = keep().await;
+    let began = Instant::now();
+    while renewals(&state) == 0 {
+        assert!(began.elapsed() < PATIENCE, "the lease that lasts was never renewed");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(is_opened.load(Ordering::SeqCst));
+    drop(kept);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The lane of renewals in virtual time: a task beside the one that [`ManualClock::run`] runs.
 
+use std::future::ready;
 use std::io;
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ impl ManualLane {
 impl RenewalLane for ManualLane {
     fn begin(&self, renewal: Renewal) -> io::Result<()> {
         let (datastore, clock) = (Arc::clone(&self.datastore), self.clock.clone());
-        self.clock.beside(async move { renewal.run(&*datastore, &clock).await });
+        self.clock.beside(async move { renewal.run(ready(datastore), &clock).await });
         Ok(())
     }
 }

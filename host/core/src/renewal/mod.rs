@@ -13,6 +13,7 @@
 mod shared;
 
 use std::io;
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,7 @@ const TIMEOUT_PARTS: u32 = 6;
 
 /// Where leases are renewed: beside the caller, so that nothing the caller does holds renewals up.
 pub trait RenewalLane: Send + Sync {
-    /// Begins with a lease: the lane runs [`Renewal::run`] to its end, with a datastore and a clock that it owns.
+    /// Begins with a lease: the lane runs [`Renewal::run`] to its end, with a datastore and a clock of its own.
     fn begin(&self, renewal: Renewal) -> io::Result<()>;
 }
 
@@ -144,12 +145,24 @@ impl Drop for KeptLease {
 impl Renewal {
     /// Renews every third of the time to live, one renewal at a time, until the lease is lost or its owner needs it no
     /// more. A renewal under way is never dropped because the owner is done: whether it was applied would be unknown.
-    pub async fn run(self, datastore: &dyn Datastore, clock: &dyn Clock) {
-        let mut due_ms = clock.elapsed_ms() + millis(self.shared.state().ttl / RENEWALS_PER_TTL);
+    ///
+    /// `datastore` is awaited half-way to the first renewal: most leases are given up before, and opening one is not free.
+    pub async fn run<D>(self, datastore: impl Future<Output = D>, clock: &dyn Clock)
+    where
+        D: Deref<Target: Datastore>,
+    {
+        let (acquired_ms, first) = {
+            let state = self.shared.state();
+            (state.renewed_ms, state.ttl / RENEWALS_PER_TTL)
+        };
+        if !self.is_needed_at(acquired_ms + millis(first / 2), clock).await {
+            return;
+        }
+        let datastore = datastore.await;
+        let mut due_ms = acquired_ms + millis(first);
         let mut misses = 0;
         loop {
-            let pause = clock.sleep(Duration::from_millis(due_ms.saturating_sub(clock.elapsed_ms())));
-            if let Either::Right(_) = select(pause, pin!(self.shared.over.wait())).await {
+            if !self.is_needed_at(due_ms, clock).await {
                 return;
             }
             let _turn = self.shared.turn.lock().await;
@@ -184,6 +197,12 @@ impl Renewal {
                 return self.shared.lose(lost(&lease, message));
             }
         }
+    }
+
+    /// Waits for a time of the clock; answers at once when the owner needs the lease no more.
+    async fn is_needed_at(&self, time_ms: u64, clock: &dyn Clock) -> bool {
+        let pause = clock.sleep(Duration::from_millis(time_ms.saturating_sub(clock.elapsed_ms())));
+        matches!(select(pause, pin!(self.shared.over.wait())).await, Either::Left(_))
     }
 }
 
