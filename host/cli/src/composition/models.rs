@@ -1,5 +1,7 @@
 //! `models/*.yaml`: read all at once, because names and ids must be unique among them.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -130,21 +132,29 @@ fn read_model(path: &Path, shown: &str) -> Result<Model, ConfigError> {
 }
 
 fn duplicates(files: &[ModelFile]) -> Vec<ConfigError> {
+    let (mut names, mut ids) = (HashMap::new(), HashMap::new());
     let mut problems = Vec::new();
-    for (place, file) in files.iter().enumerate() {
-        for earlier in &files[..place] {
-            let same = if earlier.model.name == file.model.name {
-                format!("name: {}", file.model.name)
-            } else if earlier.model.id == file.model.id {
-                format!("id: {}", file.model.id)
-            } else {
-                continue;
-            };
-            let reason = format!("{same} is also that of {}; each model has its own", earlier.path);
-            problems.push(ConfigError { path: file.path.clone(), reason });
+    for file in files {
+        let ModelFile { model, path } = file;
+        let name = earlier(names.entry(&model.name), path).map(|earlier| (format!("name: {}", model.name), earlier));
+        let id = earlier(ids.entry(&model.id), path).map(|earlier| (format!("id: {}", model.id), earlier));
+        if let Some((same, earlier)) = name.or(id) {
+            let reason = format!("{same} is also that of {earlier}; each model has its own");
+            problems.push(ConfigError { path: path.clone(), reason });
         }
     }
     problems
+}
+
+/// The first file with this name or id, when `path` is not the first.
+fn earlier<'a, K>(first: Entry<'_, K, &'a str>, path: &'a str) -> Option<&'a str> {
+    match first {
+        Entry::Occupied(first) => Some(first.get()),
+        Entry::Vacant(first) => {
+            first.insert(path);
+            None
+        }
+    }
 }
 
 #[cfg(test)]
