@@ -22,18 +22,21 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use figures::Figures;
+use rows::Rows;
 use world::{Size, World};
 
 const USAGE: &str = "\
-cargo xtask bench store [--quick] [--seed N]
+cargo xtask bench store [--quick] [--seed N] [--only ROWS]
 
-  --quick   a tenth of the data: to try it out
-  --seed N  another data set [1]
+  --quick      a tenth of the data: to try it out
+  --seed N     another data set [1]
+  --only ROWS  nothing else: clones, writes, bulk, partitions, queue, killed or moves
 ";
 
 struct Arguments {
     size: Size,
     seed: u64,
+    only: Option<Rows>,
     json: PathBuf,
 }
 
@@ -49,7 +52,10 @@ fn main() -> ExitCode {
     let world = World::new(&runtime, arguments.size, arguments.seed);
     println!("{} objects in {} partitions, {:.0} s\n", world.size.objects(), world.size.partitions(), elapsed(began));
     let mut figures = Figures::default();
-    rows::measure_all(&world, &mut figures);
+    match arguments.only {
+        None => rows::measure_all(&world, &mut figures),
+        Some(rows) => rows::measure(rows, &world, &mut figures),
+    }
     figures.write(&arguments.json, &machine, &world, began.elapsed());
     println!("\n{:.0} s; written to {}", elapsed(began), arguments.json.display());
     if figures.missed().is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -60,12 +66,13 @@ fn elapsed(since: Instant) -> f64 {
 }
 
 fn parse(words: impl Iterator<Item = String>) -> Option<Arguments> {
-    let mut arguments = Arguments { size: Size::FULL, seed: 1, json: PathBuf::from("store.json") };
+    let mut arguments = Arguments { size: Size::FULL, seed: 1, only: None, json: PathBuf::from("store.json") };
     let mut words = words;
     while let Some(word) = words.next() {
         match word.as_str() {
             "--quick" => arguments.size = Size::QUICK,
             "--seed" => arguments.seed = words.next()?.parse().ok()?,
+            "--only" => arguments.only = Some(Rows::named(&words.next()?)?),
             "--json" => arguments.json = words.next()?.into(),
             _ => return None,
         }

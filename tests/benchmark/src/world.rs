@@ -23,6 +23,12 @@ const LEASE_TTL: &str = "10m";
 /// Processes that write at the same time, each to a model of its own.
 pub(crate) const WRITERS: usize = 64;
 
+/// While this file is there, their methods take longer.
+pub(crate) const SLOWLY: &str = "slowly";
+
+/// How long.
+pub(crate) const SLOW: Duration = Duration::from_secs(5);
+
 /// Bytes of the objects that are many.
 pub(crate) const OBJECT_BYTES: usize = 600;
 
@@ -70,11 +76,7 @@ impl World {
     /// Starts the server, makes the repository and fills the bucket.
     pub(crate) fn new(runtime: &Runtime, size: Size, seed: u64) -> Self {
         let (scratch, bucket) = (Scratch::new(), TestBucket::on_loopback());
-        let template = bucket.machine(&scratch).repository("checkout");
-        for (name, script) in models(scratch.path()) {
-            let model = model(&name, &script);
-            template.write(&format!("models/{name}.yaml"), model.to_yaml().unwrap());
-        }
+        let template = repository(&bucket, &scratch);
         // Every machine is one that has used the extension before: what is compiled is compiled.
         bucket.share(&template, &["--hydration", "lazy", "--lease-ttl", LEASE_TTL]);
         let world = Self { scratch, size, seed, runtime: runtime.handle().clone(), bucket, template };
@@ -94,6 +96,11 @@ impl World {
         machine.clone_of(&self.template, "checkout")
     }
 
+    /// A machine with the same models and the datastore `local`.
+    pub(crate) fn machine_without_a_store(&self) -> Checkout {
+        repository(&self.bucket, &self.scratch)
+    }
+
     /// Settings of the bucket as all see it.
     pub(crate) fn settings(&self) -> BucketSettings {
         BucketSettings { prefix: self.bucket.prefix().to_owned(), ..buckets::settings_of(self.server()) }
@@ -103,6 +110,16 @@ impl World {
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)
     }
+}
+
+/// A machine with a new repository, with all models.
+fn repository(bucket: &TestBucket, scratch: &Scratch) -> Checkout {
+    let repository = bucket.machine(scratch).repository("checkout");
+    for (name, script) in models(scratch.path()) {
+        let model = model(&name, &script);
+        repository.write(&format!("models/{name}.yaml"), model.to_yaml().unwrap());
+    }
+    repository
 }
 
 /// `peat` with these words, in this checkout.
@@ -136,14 +153,15 @@ pub(crate) fn head(name: &str) -> String {
 
 /// Names and scripts.
 fn models(shared: &Path) -> Vec<(String, String)> {
-    let kilobyte = "head -c 1024 /dev/urandom | base64 | head -c 1024";
+    let kilobyte = "head -c 1024 /dev/urandom";
     let (order, go) = (shared.join("order"), shared.join("go"));
     let (order, go) = (order.display(), go.display());
     let told_and_waiting = format!("echo $PPID >> {order}; until [ -e {go} ]; do sleep 0.02; done");
     let mut models: Vec<(String, String)> =
         ["big", "thousand", "bulk"].map(|name| (name.to_owned(), kilobyte.to_owned())).to_vec();
     models.push(("queue".to_owned(), told_and_waiting));
-    models.extend((0..WRITERS).map(|number| (writer(number), kilobyte.to_owned())));
+    let slowly = format!("if [ -e {} ]; then sleep {}; fi; {kilobyte}", shared.join(SLOWLY).display(), SLOW.as_secs());
+    models.extend((0..WRITERS).map(|number| (writer(number), slowly.clone())));
     models
 }
 

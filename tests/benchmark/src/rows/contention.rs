@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use peat_core::repository::Model;
+use peat_end_to_end_tests::Checkout;
 use tokio::task::JoinSet;
 
 use crate::figures::{Figures, Target};
 use crate::native::Native;
 use crate::process::{Running, cpu_of_ended, cpu_of_this, run, start, wait_for};
 use crate::traffic::Traffic;
-use crate::world::{LATENCY, WRITERS, World, head, model, peat, writer};
+use crate::world::{LATENCY, SLOW, SLOWLY, WRITERS, World, head, model, peat, writer};
 
 /// Processes that want one partition.
 const QUEUED: usize = 16;
@@ -22,27 +23,55 @@ const JOINING: Duration = Duration::from_millis(1_200);
 pub(crate) fn many_partitions(world: &World, figures: &mut Figures) {
     let here = world.machine();
     run(peat(&here, "datastore sync"));
-    let write = |number: usize| peat(&here, &format!("model method run {} execute", writer(number)));
-    let mut alone: Vec<Duration> = (0..5).map(|_| run(write(0)).wall).collect();
-    alone.sort_unstable();
-    let alone_s = alone[alone.len() / 2].as_secs_f64();
-    let (cpu_before, began) = (cpu_of_ended(), Instant::now());
-    let running: Vec<Running> = (0..WRITERS).map(|number| start(write(number))).collect();
-    running.into_iter().for_each(Running::end);
-    let (together_s, cpu_s) = (began.elapsed().as_secs_f64(), cpu_of_ended() - cpu_before);
+    let slowly = world.file(SLOWLY);
+    std::fs::write(&slowly, "").unwrap();
+    let slow = Together::measure(&here, 1);
+    std::fs::remove_file(slowly).unwrap();
+    let at_once = Together::measure(&here, 5);
+    let without_a_store = Together::measure(&world.machine_without_a_store(), 5);
     figures.row(&format!("{WRITERS} writers, {WRITERS} partitions, one namespace"));
-    figures.add("processes that succeeded", "", Target::None, WRITERS as f64);
-    figures.add("one process", "s", Target::None, alone_s);
-    figures.add("all processes at once", "s", Target::None, together_s);
-    figures.add("all / one", "", Target::Timed(2.0), together_s / alone_s);
-    figures.add("processor time of all", "s", Target::None, cpu_s);
+    figures.add("processes that succeeded", "", Target::None, 3.0 * WRITERS as f64);
+    let takes = format!("with a method that takes {} s", SLOW.as_secs());
+    figures.add(&format!("{takes}: one process"), "s", Target::None, slow.alone_s);
+    figures.add(&format!("{takes}: all / one"), "", Target::Timed(2.0), slow.ratio());
+    figures.add("with a method that takes no time: one process", "s", Target::None, at_once.alone_s);
+    figures.add("all processes at once", "s", Target::None, at_once.together_s);
+    figures.add("all / one", "", Target::None, at_once.ratio());
+    figures.add("processor time of all", "s", Target::None, at_once.cpu_s);
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    figures.add("the least that these cores need for it / one", "", Target::None, cpu_s / cores / alone_s);
+    let least = at_once.cpu_s / cores / at_once.alone_s;
+    figures.add("the least that these cores need for it / one", "", Target::None, least);
+    figures.add("the same with the datastore `local`: all / one", "", Target::None, without_a_store.ratio());
     let (alone_s, together_s, cpu_s) = world.runtime.block_on(in_one_process(world));
     figures.add("machines in one process: one writer", "s", Target::None, alone_s);
-    figures.add("machines in one process: all / one", "", Target::Timed(2.0), together_s / alone_s);
+    figures.add("machines in one process: all / one", "", Target::None, together_s / alone_s);
     let cpu_ms = cpu_s / WRITERS as f64 * 1000.0;
     figures.add("processor time of one of them, the store's included", "ms", Target::None, cpu_ms);
+}
+
+/// All writers, and one of them.
+struct Together {
+    alone_s: f64,
+    together_s: f64,
+    cpu_s: f64,
+}
+
+impl Together {
+    /// On one machine. The median of `times` runs of one alone; then all at once.
+    fn measure(machine: &Checkout, times: usize) -> Self {
+        let write = |number: usize| peat(machine, &format!("model method run {} execute", writer(number)));
+        let mut alone: Vec<Duration> = (0..times).map(|_| run(write(0)).wall).collect();
+        alone.sort_unstable();
+        let (cpu_before, began) = (cpu_of_ended(), Instant::now());
+        let running: Vec<Running> = (0..WRITERS).map(|number| start(write(number))).collect();
+        running.into_iter().for_each(Running::end);
+        let together_s = began.elapsed().as_secs_f64();
+        Self { alone_s: alone[times / 2].as_secs_f64(), together_s, cpu_s: cpu_of_ended() - cpu_before }
+    }
+
+    fn ratio(&self) -> f64 {
+        self.together_s / self.alone_s
+    }
 }
 
 /// A machine each, without processes: tells the store's share from that of starting them. Answers the time of one, of all, and
