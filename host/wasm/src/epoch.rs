@@ -126,11 +126,11 @@ mod tests {
         let epoch = EpochThread::start(&Engine::default()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let waited = runtime.block_on(epoch.while_polled(async {
-            tokio::time::sleep(10 * EPOCH_TICK).await;
+            tokio::time::sleep(100 * EPOCH_TICK).await;
             ticks(&epoch)
         }));
-        // One for the poll that began to wait, and one that it may still have been asleep for.
-        assert!(waited <= 2, "{waited} ticks while nothing ran");
+        // Some for the poll that began to wait, on however busy a machine.
+        assert!(waited <= 20, "{waited} ticks while nothing ran");
         let began = Instant::now();
         runtime.block_on(epoch.while_polled(async {
             while ticks(&epoch) < waited + 5 {

@@ -73,8 +73,8 @@ struct Indexed {
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
-    format: u32,
+pub(super) struct Header {
+    pub(super) format: u32,
 }
 
 /// The first line of an extension.
@@ -154,7 +154,7 @@ fn read_lines(text: &str) -> Option<BTreeMap<Digest, Indexed>> {
 }
 
 /// A value as a line of JSON.
-fn line(value: &impl Serialize) -> String {
+pub(super) fn line(value: &impl Serialize) -> String {
     let mut text = serde_json::to_string(value).expect("what is in the index always serialises");
     text.push('\n');
     text

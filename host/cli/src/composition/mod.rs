@@ -18,6 +18,7 @@ mod home;
 mod hydration;
 mod installation;
 mod listed;
+mod model_index;
 mod models;
 mod nearest;
 mod optimising;

@@ -40,9 +40,8 @@ impl Models {
     pub(super) fn read(root: &Path) -> Result<Self, Failure> {
         let mut models = Self { root: root.to_owned(), ..Self::default() };
         for path in definition_files(&root.join(MODELS_DIRECTORY))? {
-            let shown = path.strip_prefix(root).unwrap_or(&path).display().to_string();
-            match read_model(&path, &shown) {
-                Ok(model) => models.files.push(ModelFile { model, path: shown }),
+            match read_definition(root, &path) {
+                Ok(file) => models.files.push(file),
                 Err(problem) => models.problems.push(problem),
             }
         }
@@ -103,7 +102,8 @@ impl Models {
     }
 }
 
-fn definition_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
+/// The files that define models, sorted.
+pub(super) fn definition_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let wrong = |source| Failure::file("read", directory, source);
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -122,13 +122,16 @@ fn definition_files(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-fn read_model(path: &Path, shown: &str) -> Result<Model, ConfigError> {
-    let wrong = |reason: String| ConfigError { path: shown.to_owned(), reason };
+/// Reads one of them.
+pub(super) fn read_definition(root: &Path, path: &Path) -> Result<ModelFile, ConfigError> {
+    let shown = path.strip_prefix(root).unwrap_or(path).display().to_string();
+    let wrong = |reason: String| ConfigError { path: shown.clone(), reason };
     let text = read_text_if_there(path, DOCUMENT_BYTES_MAX as u64).map_err(|failure| match failure {
         Failure::File { source, .. } => wrong(source.to_string()),
         other => wrong(other.to_string()),
     })?;
-    Model::parse(shown, &text.ok_or_else(|| wrong("it is gone".to_owned()))?)
+    let model = Model::parse(&shown, &text.ok_or_else(|| wrong("it is gone".to_owned()))?)?;
+    Ok(ModelFile { model, path: shown })
 }
 
 fn duplicates(files: &[ModelFile]) -> Vec<ConfigError> {

@@ -10,6 +10,7 @@ use peat_core::repository::{
 
 use super::change_lock::ChangeLock;
 use super::file_access::{read_text_if_there, write_atomically};
+use super::model_index::ModelFinder;
 use super::models::Models;
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -97,7 +98,12 @@ impl Repository {
         self.changing.is_some()
     }
 
-    /// Reads `models/*.yaml`.
+    /// Finds models by name, for commands about a few of them.
+    pub(crate) fn model_finder(&self) -> Result<ModelFinder, Failure> {
+        ModelFinder::open(&self.root)
+    }
+
+    /// Reads `models/*.yaml`, all of them.
     pub(crate) fn models(&self) -> Result<Models, Failure> {
         Models::read(&self.root)
     }

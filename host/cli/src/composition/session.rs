@@ -41,7 +41,8 @@ use crate::isolation::Isolation;
 use crate::rendering::ProgressDisplay;
 use crate::shell::ShellExecutor;
 
-/// Threads of the runtime: one runs guests, the other what they wait for. Leases are renewed in a lane of their own.
+/// Threads of the runtime, for what guests wait for: connections, hashing. Guests run on the thread of the command, and leases
+/// are renewed in a lane of their own.
 const WORKER_THREADS: usize = 2;
 
 /// How long threads that still wait on a disk may hold up the end of the process.

@@ -28,7 +28,7 @@ pub(super) struct Wanted {
 pub(super) fn get(context: &Context, wanted: &Wanted, output: Option<&Path>) -> Result<Answer, Failure> {
     let name = DataName::parse(&wanted.name)?;
     let repository = context.repository()?;
-    let partition = repository.models()?.get(&wanted.model)?.model.partition();
+    let partition = repository.model_finder()?.get(&wanted.model)?.model.partition();
     let session = Session::open(context, repository)?;
     let (stored, content) = run_interruptible(async {
         if session.repository.shared_datastore().is_some() {

@@ -12,7 +12,7 @@ use crate::rendering::{Answer, Cell, Page, Table, short_size, timestamp};
 pub(super) fn versions(context: &Context, model: &ModelName, name: &str) -> Result<Answer, Failure> {
     let name = DataName::parse(name)?;
     let repository = context.repository()?;
-    let partition = repository.models()?.get(model)?.model.partition();
+    let partition = repository.model_finder()?.get(model)?.model.partition();
     let session = Session::open(context, repository)?;
     if session.repository.shared_datastore().is_some() {
         run_interruptible(session.know(&partition))?;

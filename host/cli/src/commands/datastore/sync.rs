@@ -83,7 +83,7 @@ pub(in crate::commands) fn partitions(
     if models.is_empty() {
         return Ok(None);
     }
-    let known = repository.models()?;
+    let known = repository.model_finder()?;
     let mut partitions: Vec<PartitionName> =
         models.iter().map(|name| Ok(known.get(name)?.model.partition())).collect::<Result<_, Failure>>()?;
     partitions.sort();

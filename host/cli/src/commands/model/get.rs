@@ -12,8 +12,7 @@ use crate::rendering::{Answer, Page, Table};
 /// Shows a model with its type, as far as that can be found.
 pub(super) fn get(context: &Context, name: &ModelName) -> Result<Answer, Failure> {
     let repository = context.repository()?;
-    let models = repository.models()?;
-    let file = models.get(name)?;
+    let file = repository.model_finder()?.get(name)?;
     let entry = catalogue_of(context, &repository)?.get(&file.model.model_type);
     let of_type = entry.as_ref().ok().and_then(|entry| entry.model_type.driver);
     let driver = ResolvedDriver::of_run(None, file.model.driver.as_ref(), of_type, &repository.config);
@@ -53,5 +52,5 @@ pub(super) fn get(context: &Context, name: &ModelName) -> Result<Answer, Failure
         "from": driver.source.as_str(),
         "options": serde_json::to_value(&driver.options).unwrap_or_default(),
     });
-    Ok(Answer::new(json!({ "model": model_json(file), "type": model_type, "driver": driver }), page))
+    Ok(Answer::new(json!({ "model": model_json(&file), "type": model_type, "driver": driver }), page))
 }

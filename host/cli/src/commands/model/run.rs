@@ -18,9 +18,9 @@ use crate::rendering::{Answer, Cell, Page, Table, Tone, short_duration, short_si
 /// Runs a method and commits what it produced.
 pub(super) fn run(context: &Context, arguments: &MethodRun) -> Result<Answer, Failure> {
     let repository = context.repository()?;
-    let models = repository.models()?;
-    let model = models.get(&arguments.model)?.model.clone();
-    let reads = model.reads.iter().map(|name| Ok(models.get(name)?.model.clone())).collect::<Result<_, Failure>>()?;
+    let models = repository.model_finder()?;
+    let model = models.get(&arguments.model)?.model;
+    let reads = model.reads.iter().map(|name| Ok(models.get(name)?.model)).collect::<Result<_, Failure>>()?;
     let session = Session::open(context, repository)?;
     let entry = session.catalogue().get(&model.model_type)?;
     let driver = ResolvedDriver::of_run(

@@ -14,7 +14,7 @@ use crate::rendering::{Answer, Cell, Page, Table, Tone, short_duration, timestam
 pub(super) fn list(context: &Context, model: Option<&ModelName>, limit: usize) -> Result<Answer, Failure> {
     let repository = context.repository()?;
     let partition = match model {
-        Some(name) => Some(repository.models()?.get(name)?.model.partition()),
+        Some(name) => Some(repository.model_finder()?.get(name)?.model.partition()),
         None => None,
     };
     let session = Session::open(context, repository)?;
