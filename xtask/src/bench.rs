@@ -24,7 +24,7 @@ use processes::Size;
 
 const USAGE: &str = "\
 cargo xtask bench [--quick]
-cargo xtask bench store [--quick] [--seed N]
+cargo xtask bench store [--quick] [--seed N] [--only ROWS]
 
   --quick  fewer and smaller: to try it out
 ";

@@ -76,7 +76,11 @@ impl World {
     /// Starts the server, makes the repository and fills the bucket.
     pub(crate) fn new(runtime: &Runtime, size: Size, seed: u64) -> Self {
         let (scratch, bucket) = (Scratch::new(), TestBucket::on_loopback());
-        let template = repository(&bucket, &scratch);
+        let template = bucket.machine(&scratch).repository("checkout");
+        for (name, script) in models(scratch.path()) {
+            let model = model(&name, &script);
+            template.write(&format!("models/{name}.yaml"), model.to_yaml().unwrap());
+        }
         // Every machine is one that has used the extension before: what is compiled is compiled.
         bucket.share(&template, &["--hydration", "lazy", "--lease-ttl", LEASE_TTL]);
         let world = Self { scratch, size, seed, runtime: runtime.handle().clone(), bucket, template };
@@ -96,11 +100,6 @@ impl World {
         machine.clone_of(&self.template, "checkout")
     }
 
-    /// A machine with the same models and the datastore `local`.
-    pub(crate) fn machine_without_a_store(&self) -> Checkout {
-        repository(&self.bucket, &self.scratch)
-    }
-
     /// Settings of the bucket as all see it.
     pub(crate) fn settings(&self) -> BucketSettings {
         BucketSettings { prefix: self.bucket.prefix().to_owned(), ..buckets::settings_of(self.server()) }
@@ -110,16 +109,6 @@ impl World {
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.scratch.path().join(name)
     }
-}
-
-/// A machine with a new repository, with all models.
-fn repository(bucket: &TestBucket, scratch: &Scratch) -> Checkout {
-    let repository = bucket.machine(scratch).repository("checkout");
-    for (name, script) in models(scratch.path()) {
-        let model = model(&name, &script);
-        repository.write(&format!("models/{name}.yaml"), model.to_yaml().unwrap());
-    }
-    repository
 }
 
 /// `peat` with these words, in this checkout.
