@@ -11,7 +11,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use peat_core::digest::Digest;
@@ -20,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::file_access::{read_text_if_there, write_atomically};
+use super::index_file::{FileStamp, Header, line};
 use super::repository::STATE_DIRECTORY;
 use crate::failure::Failure;
 
@@ -37,44 +37,12 @@ pub(crate) struct ExtensionIndex {
     changed: bool,
 }
 
-/// What the file system says of a file, without opening it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct FileStamp {
-    /// Its length.
-    pub(crate) bytes: u64,
-    /// When its content was changed last, in nanoseconds since 1970.
-    modified_ns: i64,
-    /// When anything of it was changed last. Nobody can set it, so that a file that was exchanged has another one.
-    changed_ns: i64,
-}
-
-impl FileStamp {
-    /// Of a regular file; none where there is none.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
-        let file = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-        let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
-        Some(Self {
-            bytes: file.len(),
-            modified_ns: nanoseconds(file.mtime(), file.mtime_nsec()),
-            changed_ns: nanoseconds(file.ctime(), file.ctime_nsec()),
-        })
-    }
-}
-
 /// One extension of the index.
 #[derive(Debug)]
 struct Indexed {
     file: FileStamp,
     /// JSON.
     metadata: String,
-}
-
-/// The first line.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Header {
-    pub(super) format: u32,
 }
 
 /// The first line of an extension.
@@ -151,13 +119,6 @@ fn read_lines(text: &str) -> Option<BTreeMap<Digest, Indexed>> {
         extensions.insert(digest, Indexed { file, metadata });
     }
     Some(extensions)
-}
-
-/// A value as a line of JSON.
-pub(super) fn line(value: &impl Serialize) -> String {
-    let mut text = serde_json::to_string(value).expect("what is in the index always serialises");
-    text.push('\n');
-    text
 }
 
 #[cfg(test)]

@@ -13,8 +13,9 @@ use peat_core::ports::ExtensionError;
 use peat_core::repository::{LockFile, LockedExtension};
 
 use super::components::{COMPONENT_BYTES_MAX, Components};
-use super::extension_index::{ExtensionIndex, FileStamp};
+use super::extension_index::ExtensionIndex;
 use super::file_access::{read_bounded, write_new};
+use super::index_file::FileStamp;
 use super::listed::{Listed, ListedType};
 use super::nearest::nearest;
 use super::{Home, Repository};

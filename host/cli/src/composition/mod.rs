@@ -16,6 +16,7 @@ mod file_access;
 mod grants;
 mod home;
 mod hydration;
+mod index_file;
 mod installation;
 mod listed;
 mod model_index;

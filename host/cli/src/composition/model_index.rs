@@ -13,8 +13,8 @@ use std::sync::OnceLock;
 use peat_core::identifiers::{ModelId, ModelName};
 use serde::{Deserialize, Serialize};
 
-use super::extension_index::{FileStamp, Header, line};
 use super::file_access::{read_text_if_there, write_atomically};
+use super::index_file::{FileStamp, Header, line};
 use super::models::{MODELS_DIRECTORY, ModelFile, Models, definition_files, read_definition};
 use super::repository::STATE_DIRECTORY;
 use crate::failure::Failure;
