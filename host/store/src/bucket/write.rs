@@ -15,6 +15,9 @@ use super::failure::Refusal;
 use super::multipart::PART_BYTES;
 use super::sink::thread_ended;
 
+/// What is read where it is wanted: so little lies in memory, or is one look at the disk. More is read on a thread of its own.
+const READ_INLINE_BYTES_MAX: u64 = 256 * 1024;
+
 /// A condition as it is written into headers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Headers {
@@ -127,8 +130,12 @@ impl Inner {
         length: u64,
     ) -> Result<Upload, ObjectError> {
         let place = Arc::clone(&self.uploads).acquire_owned().await.expect("nobody closes the semaphore");
-        let reading = tokio::task::spawn_blocking(move || read_part(&content, offset, length));
-        let read = reading.await.map_err(|error| thread_ended(key, &error))?;
+        let read = if length <= READ_INLINE_BYTES_MAX {
+            read_part(&content, offset, length)
+        } else {
+            let reading = tokio::task::spawn_blocking(move || read_part(&content, offset, length));
+            reading.await.map_err(|error| thread_ended(key, &error))?
+        };
         let bytes = read.map_err(|error| ObjectError::Unavailable {
             key: key.to_owned(),
             reason: format!("what was to be written cannot be read: {error}"),

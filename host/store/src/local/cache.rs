@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, Transaction};
 use super::Inner;
 use super::contents::unreference;
 use super::failure::Failure;
-use super::statements::Statements;
+use super::statements::Cached as _;
 use super::values::{digest_of, to_column};
 
 /// A content larger than this part of the cache would push out too much.
@@ -26,7 +26,7 @@ impl Inner {
     pub(super) fn cached(&self, key: &str) -> Result<Option<SharedContent>, StoreError> {
         let digest = self.read(|connection| {
             let sql = "SELECT digest FROM cache WHERE key = ?1";
-            let digest = connection.query_row(sql, [key], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+            let digest = connection.query_row_cached(sql, [key], |row| row.get::<_, Vec<u8>>(0)).optional()?;
             digest.map(|digest| digest_of(&digest)).transpose()
         })?;
         let Some(digest) = digest else { return Ok(None) };
@@ -53,13 +53,13 @@ impl Inner {
         let prepared = self.prepare(content, &digest, key).map_err(explain)?;
         let sound = matches!(self.content(&digest), Ok(Some(_)));
         let evicted = self.write_pulled([&prepared], |transaction| {
-            self.insert(&Statements::new(transaction), &prepared, !sound)?;
+            self.insert(transaction, &prepared, !sound)?;
             self.write_down_uses(transaction)?;
             forget(transaction, key)?;
             let sql = "INSERT INTO cache (key, digest, size, used)
                        VALUES (?1, ?2, ?3, (SELECT coalesce(max(used), 0) + 1 FROM cache))";
             let size = to_column("a size of", content.size())?;
-            transaction.execute(sql, (key, digest.as_bytes(), size))?;
+            transaction.execute_cached(sql, (key, digest.as_bytes(), size))?;
             evict(transaction, to_column("a cache of", most)?)
         })?;
         if evicted { self.collect_unreferenced().map(|_| ()) } else { Ok(()) }
@@ -71,7 +71,7 @@ impl Inner {
     pub(super) fn write_down_uses(&self, transaction: &Transaction<'_>) -> Result<(), Failure> {
         for key in std::mem::take(&mut *self.used()) {
             let sql = "UPDATE cache SET used = (SELECT max(used) + 1 FROM cache) WHERE key = ?1";
-            transaction.execute(sql, [key])?;
+            transaction.execute_cached(sql, [key])?;
         }
         Ok(())
     }
@@ -83,11 +83,12 @@ impl Inner {
 
 /// Deletes the least recently used until the rest fits. Answers whether anything went.
 fn evict(transaction: &Transaction<'_>, most: i64) -> Result<bool, Failure> {
-    let mut total: i64 = transaction.query_row("SELECT coalesce(sum(size), 0) FROM cache", (), |row| row.get(0))?;
+    let mut total: i64 =
+        transaction.query_row_cached("SELECT coalesce(sum(size), 0) FROM cache", (), |row| row.get(0))?;
     let mut evicted = false;
     while total > most {
         let sql = "SELECT key, size FROM cache ORDER BY used LIMIT 1";
-        let (key, size): (String, i64) = transaction.query_row(sql, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (key, size): (String, i64) = transaction.query_row_cached(sql, (), |row| Ok((row.get(0)?, row.get(1)?)))?;
         forget(transaction, &key)?;
         total -= size;
         evicted = true;
@@ -97,6 +98,6 @@ fn evict(transaction: &Transaction<'_>, most: i64) -> Result<bool, Failure> {
 
 fn forget(transaction: &Transaction<'_>, key: &str) -> Result<(), Failure> {
     let sql = "DELETE FROM cache WHERE key = ?1 RETURNING digest";
-    let digest = transaction.query_row(sql, [key], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+    let digest = transaction.query_row_cached(sql, [key], |row| row.get::<_, Vec<u8>>(0)).optional()?;
     digest.map_or(Ok(()), |digest| unreference(transaction, &digest))
 }

@@ -62,11 +62,11 @@ impl SqliteStore {
 
 fn rows(connection: &Connection, after: &[u8]) -> Result<Vec<Row>, Failure> {
     let sql = "SELECT digest, size, bytes IS NULL FROM contents WHERE digest > ?1 ORDER BY digest LIMIT ?2";
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map((after, BATCH), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn exists(connection: &Connection, digest: &Digest) -> Result<bool, rusqlite::Error> {
-    connection.prepare("SELECT 1 FROM contents WHERE digest = ?1")?.exists([digest.as_bytes()])
+    connection.prepare_cached("SELECT 1 FROM contents WHERE digest = ?1")?.exists([digest.as_bytes()])
 }

@@ -14,6 +14,7 @@ use rusqlite::{OptionalExtension, Transaction};
 
 use super::Inner;
 use super::failure::Failure;
+use super::statements::Cached as _;
 use super::values::{digest_of, from_column};
 use crate::file_content::FileContent;
 use crate::temporary_file::{Leftover, leftovers};
@@ -35,7 +36,7 @@ impl Inner {
         let mut freed = 0;
         loop {
             let marked = self.read(|connection| {
-                let mut statement = connection.prepare("SELECT digest FROM unreferenced LIMIT ?1")?;
+                let mut statement = connection.prepare_cached("SELECT digest FROM unreferenced LIMIT ?1")?;
                 let rows = statement.query_map([BATCH], |row| row.get::<_, Vec<u8>>(0))?;
                 Ok(rows.collect::<Result<Vec<_>, _>>()?)
             })?;
@@ -49,14 +50,14 @@ impl Inner {
     }
 
     fn collect_one(&self, transaction: &Transaction<'_>, digest: &[u8]) -> Result<u64, Failure> {
-        transaction.execute("DELETE FROM unreferenced WHERE digest = ?1", [digest])?;
+        transaction.execute_cached("DELETE FROM unreferenced WHERE digest = ?1", [digest])?;
         let sql = "DELETE FROM contents WHERE digest = ?1
                    AND NOT EXISTS (SELECT 1 FROM entries WHERE digest = ?1)
                    AND NOT EXISTS (SELECT 1 FROM pending_entries WHERE digest = ?1)
                    AND NOT EXISTS (SELECT 1 FROM cache WHERE digest = ?1)
                    RETURNING size, bytes IS NULL";
         let deleted = transaction
-            .query_row(sql, [digest], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)))
+            .query_row_cached(sql, [digest], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)))
             .optional()?;
         let Some((size, in_file)) = deleted else { return Ok(0) };
         if in_file {
@@ -89,7 +90,7 @@ impl Inner {
     fn remove_unless_stored(&self, digest: &Digest, size: u64) -> Result<u64, StoreError> {
         self.write(|transaction| {
             let sql = "SELECT 1 FROM contents WHERE digest = ?1";
-            if transaction.query_row(sql, [digest.as_bytes()], |_| Ok(())).optional()?.is_some() {
+            if transaction.query_row_cached(sql, [digest.as_bytes()], |_| Ok(())).optional()?.is_some() {
                 return Ok(size);
             }
             self.files.remove(digest)?;

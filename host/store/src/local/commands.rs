@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use super::SqliteStore;
 use super::failure::Failure;
+use super::statements::Cached as _;
 use super::values::to_column;
 
 /// Commands that are remembered, the newest: a few days of a busy machine, some hundred KiB.
@@ -56,9 +57,9 @@ impl SqliteStore {
             let text = serde_json::to_string(record)?;
             let began_at = to_column("a time of", record.began_at_ms)?;
             let sql = "INSERT INTO commands (began_at_ms, record) VALUES (?1, ?2)";
-            transaction.execute(sql, (began_at, text))?;
+            transaction.execute_cached(sql, (began_at, text))?;
             let oldest = transaction.last_insert_rowid().saturating_sub(i64::from(COMMANDS_MAX));
-            transaction.execute("DELETE FROM commands WHERE sequence <= ?1", [oldest])?;
+            transaction.execute_cached("DELETE FROM commands WHERE sequence <= ?1", [oldest])?;
             Ok(())
         })
     }
@@ -71,7 +72,7 @@ impl SqliteStore {
 
 fn read(connection: &Connection, since_ms: u64, limit: u32) -> Result<Vec<CommandRecord>, Failure> {
     let sql = "SELECT record FROM commands WHERE began_at_ms >= ?1 ORDER BY sequence DESC LIMIT ?2";
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let since = i64::try_from(since_ms).unwrap_or(i64::MAX);
     let rows = statement.query_map((since, limit), |row| row.get::<_, String>(0))?;
     rows.map(|row| Ok(serde_json::from_str(&row?)?)).collect()

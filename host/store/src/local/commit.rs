@@ -12,7 +12,7 @@ use super::contents::{Prepared, unreference};
 use super::departure;
 use super::failure::Failure;
 use super::receipts;
-use super::statements::Statements;
+use super::statements::Cached as _;
 use super::values::{from_column, to_column};
 
 impl Inner {
@@ -34,16 +34,15 @@ impl Inner {
             for reference in &changes.remove {
                 remove_version(transaction, &changes.partition, reference, &mut removed)?;
             }
-            let statements = Statements::new(transaction);
             let mut entries = Vec::with_capacity(changes.append.len());
             for (new, content) in changes.append.iter().zip(&prepared) {
-                self.insert(&statements, content, false)?;
+                self.insert(transaction, content, false)?;
                 let entry = Entry {
                     description: new.description.clone(),
                     version: version_of(transaction, &changes.partition, new)?,
                     location: String::new(),
                 };
-                insert_entry(&statements, &changes.partition, &entry)?;
+                insert_entry(transaction, &changes.partition, &entry)?;
                 apply_cap(transaction, &changes.partition, new, &mut removed)?;
                 entries.push(entry);
             }
@@ -76,7 +75,7 @@ impl Inner {
 
 /// Writes an entry, instead of one with the same name and version.
 pub(super) fn insert_entry(
-    statements: &Statements<'_>,
+    transaction: &Transaction<'_>,
     partition: &PartitionName,
     entry: &Entry,
 ) -> Result<(), Failure> {
@@ -87,9 +86,9 @@ pub(super) fn insert_entry(
     }
     let key = (partition.as_str(), name.as_str(), version);
     let sql = "SELECT digest FROM entries WHERE partition = ?1 AND name = ?2 AND version = ?3";
-    let before = statements.query_row(sql, key, |row| row.get::<_, Vec<u8>>(0)).optional()?;
+    let before = transaction.query_row_cached(sql, key, |row| row.get::<_, Vec<u8>>(0)).optional()?;
     if let Some(before) = before.filter(|before| before != digest.as_bytes()) {
-        unreference(statements, &before)?;
+        unreference(transaction, &before)?;
     }
     let sql = "INSERT OR REPLACE INTO entries
                (partition, name, version, digest, failed, description, location, size, expires_at_ms, missing)
@@ -100,7 +99,7 @@ pub(super) fn insert_entry(
     let expires = entry.description.expires_at_ms().and_then(|expires_at_ms| i64::try_from(expires_at_ms).ok());
     let described = (digest.as_bytes(), of_failed_run, description, &entry.location, size, expires);
     let (digest, failed, description, location, size, expires) = described;
-    statements.execute(sql, (key.0, key.1, key.2, digest, failed, description, location, size, expires))?;
+    transaction.execute_cached(sql, (key.0, key.1, key.2, digest, failed, description, location, size, expires))?;
     Ok(())
 }
 
@@ -114,7 +113,7 @@ pub(super) fn remove_version(
     let Ok(version) = i64::try_from(reference.version.0) else { return Ok(()) };
     let sql = "DELETE FROM entries WHERE partition = ?1 AND name = ?2 AND version = ?3 RETURNING digest";
     let digest = transaction
-        .query_row(sql, (partition.as_str(), reference.name.as_str(), version), |row| row.get::<_, Vec<u8>>(0))
+        .query_row_cached(sql, (partition.as_str(), reference.name.as_str(), version), |row| row.get::<_, Vec<u8>>(0))
         .optional()?;
     if let Some(digest) = digest {
         unreference(transaction, &digest)?;
@@ -131,14 +130,15 @@ fn version_of(transaction: &Transaction<'_>, partition: &PartitionName, new: &Ne
                    ON CONFLICT (partition, name) DO UPDATE SET version = excluded.version
                    WHERE excluded.version > newest.version RETURNING version";
         let number = to_column("a version of", version.0)?;
-        let kept = transaction.query_row(sql, (partition.as_str(), name.as_str(), number), |_| Ok(())).optional()?;
+        let kept =
+            transaction.query_row_cached(sql, (partition.as_str(), name.as_str(), number), |_| Ok(())).optional()?;
         return kept.map(|()| version).ok_or_else(|| {
             Failure::Inconsistent(format!("{name} of {partition} has had version {version} or a newer one here"))
         });
     }
     let sql = "INSERT INTO newest (partition, name, version) VALUES (?1, ?2, 1)
                ON CONFLICT (partition, name) DO UPDATE SET version = version + 1 RETURNING version";
-    let version: i64 = transaction.query_row(sql, (partition.as_str(), name.as_str()), |row| row.get(0))?;
+    let version: i64 = transaction.query_row_cached(sql, (partition.as_str(), name.as_str()), |row| row.get(0))?;
     Ok(Version(from_column(version)?))
 }
 
@@ -152,7 +152,7 @@ fn apply_cap(
     let Some(cap) = new.version_cap else { return Ok(()) };
     let name = &new.description.name;
     let sql = "SELECT version FROM entries WHERE partition = ?1 AND name = ?2 ORDER BY version DESC LIMIT -1 OFFSET ?3";
-    let mut statement = transaction.prepare(sql)?;
+    let mut statement = transaction.prepare_cached(sql)?;
     let surplus = statement
         .query_map((partition.as_str(), name.as_str(), cap.max(1)), |row| row.get::<_, i64>(0))?
         .collect::<Result<Vec<_>, _>>()?;
@@ -168,5 +168,5 @@ fn advance(transaction: &Transaction<'_>, partition: &PartitionName) -> Result<S
     let sql = "INSERT INTO partitions (name, known, sequence) VALUES (?1, '1', 1)
                ON CONFLICT (name) DO UPDATE SET sequence = sequence + 1, known = CAST(sequence + 1 AS TEXT)
                RETURNING known";
-    Ok(transaction.query_row(sql, [partition.as_str()], |row| row.get(0))?)
+    Ok(transaction.query_row_cached(sql, [partition.as_str()], |row| row.get(0))?)
 }

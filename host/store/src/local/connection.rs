@@ -8,6 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::failure::{Failure, Place};
+use super::statements::KEPT;
 use super::{delta, schema};
 
 /// The log is cut to this after a checkpoint, in bytes: one large commit must not keep its space for ever.
@@ -22,6 +23,7 @@ pub(super) fn open(database: &Path, place: &Place) -> Result<Connection, StoreEr
     // One thread at a time uses a connection (a mutex sees to it), so SQLite needs no locks of its own for that.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(database, flags).map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(KEPT);
     connection.busy_timeout(place.busy_timeout).map_err(failed)?;
     distrust(&connection).map_err(failed)?;
     schema::check(&mut connection, place)?;

@@ -12,7 +12,7 @@ use super::Inner;
 use super::content_files::ContentFiles;
 use super::failure::Failure;
 use super::spool::SpooledFile;
-use super::statements::Statements;
+use super::statements::Cached as _;
 use super::values::to_column;
 use crate::file_content::FileContent;
 use crate::temporary_file::TemporaryFile;
@@ -72,12 +72,12 @@ impl Inner {
     /// Stores prepared content unless it is there; with `replace` also instead of what is there.
     pub(super) fn insert(
         &self,
-        statements: &Statements<'_>,
+        transaction: &Transaction<'_>,
         prepared: &Prepared,
         replace: bool,
     ) -> Result<(), Failure> {
         let digest = prepared.digest.as_bytes();
-        let row = statements.query_row(FIND, [digest], Stored::of).optional()?;
+        let row = transaction.query_row_cached(FIND, [digest], Stored::of).optional()?;
         let there = match &row {
             None => false,
             Some(Stored { bytes: Some(_), .. }) => true,
@@ -100,9 +100,9 @@ impl Inner {
         };
         let sql = "INSERT INTO contents (digest, size, bytes) VALUES (?1, ?2, ?3)
                    ON CONFLICT (digest) DO UPDATE SET size = excluded.size, bytes = excluded.bytes";
-        statements.execute(sql, (digest, prepared.size, bytes))?;
+        transaction.execute_cached(sql, (digest, prepared.size, bytes))?;
         let sql = "UPDATE entries SET missing = 0 WHERE digest = ?1 AND missing = 1";
-        statements.execute(sql, [digest])?;
+        transaction.execute_cached(sql, [digest])?;
         Ok(())
     }
 
@@ -143,7 +143,7 @@ impl Inner {
     pub(super) fn keep_all(&self, contents: &[(Digest, SharedContent)]) -> Result<(), StoreError> {
         let explain = |failure| self.place.explain(failure);
         let are_there: Vec<bool> = self.read(|connection| {
-            let mut statement = connection.prepare(FIND)?;
+            let mut statement = connection.prepare_cached(FIND)?;
             contents.iter().map(|(digest, _)| Ok(statement.exists([digest.as_bytes()])?)).collect()
         })?;
         let prepare = |((digest, content), is_there): (&(Digest, SharedContent), bool)| {
@@ -154,11 +154,10 @@ impl Inner {
         let prepared: Vec<(Prepared, bool)> =
             contents.iter().zip(are_there).map(prepare).collect::<Result<_, StoreError>>()?;
         self.write_pulled(prepared.iter().map(|(prepared, _)| prepared), |transaction| {
-            let statements = Statements::new(transaction);
             for (prepared, is_sound) in &prepared {
-                self.insert(&statements, prepared, !is_sound)?;
+                self.insert(transaction, prepared, !is_sound)?;
                 // Nothing may refer to it yet, or ever.
-                statements.execute(UNREFERENCE, [prepared.digest.as_bytes()])?;
+                transaction.execute_cached(UNREFERENCE, [prepared.digest.as_bytes()])?;
             }
             Ok(())
         })
@@ -196,14 +195,14 @@ impl Stored {
 const FIND: &str = "SELECT size, bytes FROM contents WHERE digest = ?1";
 
 fn find(connection: &Connection, digest: &Digest) -> Result<Option<Stored>, Failure> {
-    Ok(connection.query_row(FIND, [digest.as_bytes()], Stored::of).optional()?)
+    Ok(connection.query_row_cached(FIND, [digest.as_bytes()], Stored::of).optional()?)
 }
 
 const UNREFERENCE: &str = "INSERT OR IGNORE INTO unreferenced (digest) VALUES (?1)";
 
 /// Marks content as perhaps not referred to any more: `collect` looks.
 pub(super) fn unreference(transaction: &Transaction<'_>, digest: &[u8]) -> Result<(), Failure> {
-    transaction.execute(UNREFERENCE, [digest])?;
+    transaction.execute_cached(UNREFERENCE, [digest])?;
     Ok(())
 }
 

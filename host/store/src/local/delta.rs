@@ -13,7 +13,7 @@ use super::Inner;
 use super::commit::{insert_entry, remove_version};
 use super::contents::Prepared;
 use super::failure::Failure;
-use super::statements::Statements;
+use super::statements::Cached as _;
 use super::values::to_column;
 
 /// What pages of unfinished replacements have named. `target` is the version that the partition will have.
@@ -46,18 +46,17 @@ impl Inner {
         let prepared = self.prepare_pulled(delta).map_err(|failure| self.place.explain(failure))?;
         self.write_pulled(prepared.iter().flatten(), |transaction| {
             let replaces = in_replacement(transaction, delta)?;
-            let statements = Statements::new(transaction);
             for (PulledEntry { entry, .. }, content) in delta.entries.iter().zip(&prepared) {
                 if let Some(content) = content {
-                    self.insert(&statements, content, false)?;
+                    self.insert(transaction, content, false)?;
                 }
-                insert_entry(&statements, &delta.partition, entry)?;
+                insert_entry(transaction, &delta.partition, entry)?;
                 if replaces {
                     let reference = &entry.description.name;
                     let sql = "INSERT OR IGNORE INTO named VALUES (?1, ?2, ?3, ?4)";
                     let version = to_column("a version of", entry.version.0)?;
                     let row = (delta.partition.as_str(), &delta.version, reference.as_str(), version);
-                    statements.execute(sql, row)?;
+                    transaction.execute_cached(sql, row)?;
                 }
             }
             for reference in &delta.removed {
@@ -89,14 +88,14 @@ impl Inner {
 fn in_replacement(transaction: &Transaction<'_>, delta: &PartitionDelta) -> Result<bool, Failure> {
     let key = (delta.partition.as_str(), &delta.version);
     let sql = "SELECT 1 FROM replacing WHERE partition = ?1 AND target = ?2";
-    if transaction.query_row(sql, key, |_| Ok(())).optional()?.is_some() {
+    if transaction.query_row_cached(sql, key, |_| Ok(())).optional()?.is_some() {
         return Ok(true);
     }
     let known = known_version(transaction, &delta.partition)?;
     if delta.mode == DeltaMode::Extend || known.as_ref() == Some(&delta.version) {
         return Ok(false);
     }
-    transaction.execute("INSERT INTO replacing VALUES (?1, ?2)", key)?;
+    transaction.execute_cached("INSERT INTO replacing VALUES (?1, ?2)", key)?;
     Ok(true)
 }
 
@@ -109,10 +108,10 @@ fn delete_unnamed(transaction: &Transaction<'_>, delta: &PartitionDelta) -> Resu
     let unnamed = "partition = ?1 AND NOT EXISTS (SELECT 1 FROM named WHERE named.partition = ?1 AND
                    named.target = ?2 AND named.name = entries.name AND named.version = entries.version)";
     let sql = format!("INSERT OR IGNORE INTO unreferenced SELECT digest FROM entries WHERE {unnamed}");
-    transaction.execute(&sql, key)?;
-    transaction.execute(&format!("DELETE FROM entries WHERE {unnamed}"), key)?;
+    transaction.execute_cached(&sql, key)?;
+    transaction.execute_cached(&format!("DELETE FROM entries WHERE {unnamed}"), key)?;
     for table in ["named", "replacing"] {
-        transaction.execute(&format!("DELETE FROM {table} WHERE partition = ?1 AND target = ?2"), key)?;
+        transaction.execute_cached(&format!("DELETE FROM {table} WHERE partition = ?1 AND target = ?2"), key)?;
     }
     Ok(())
 }
@@ -124,28 +123,28 @@ pub(super) fn known(connection: &Connection, partitions: &[PartitionName]) -> Re
 
 fn known_version(connection: &Connection, partition: &PartitionName) -> Result<Option<String>, Failure> {
     let sql = "SELECT known FROM partitions WHERE name = ?1";
-    Ok(connection.query_row(sql, [partition.as_str()], |row| row.get(0)).optional()?.flatten())
+    Ok(connection.query_row_cached(sql, [partition.as_str()], |row| row.get(0)).optional()?.flatten())
 }
 
 /// The partition has news that are not here.
 fn set_unread(transaction: &Transaction<'_>, partition: &PartitionName, version: &str) -> Result<(), Failure> {
     let sql = "INSERT INTO partitions (name, unread) VALUES (?1, ?2)
                ON CONFLICT (name) DO UPDATE SET unread = excluded.unread";
-    transaction.execute(sql, (partition.as_str(), version))?;
+    transaction.execute_cached(sql, (partition.as_str(), version))?;
     Ok(())
 }
 
 /// What was heard of the partition is here.
 pub(super) fn mark_read(transaction: &Transaction<'_>, partition: &PartitionName) -> Result<(), Failure> {
     let sql = "UPDATE partitions SET unread = NULL WHERE name = ?1 AND unread IS NOT NULL";
-    transaction.execute(sql, [partition.as_str()])?;
+    transaction.execute_cached(sql, [partition.as_str()])?;
     Ok(())
 }
 
 /// The next pull tells the partition whole.
 pub(super) fn distrust(transaction: &Transaction<'_>, partition: &PartitionName) -> Result<(), Failure> {
     let sql = "UPDATE partitions SET unread = coalesce(unread, known), known = NULL WHERE name = ?1";
-    transaction.execute(sql, [partition.as_str()])?;
+    transaction.execute_cached(sql, [partition.as_str()])?;
     Ok(())
 }
 
@@ -156,6 +155,6 @@ pub(super) fn set_known(
 ) -> Result<(), Failure> {
     let sql = "INSERT INTO partitions (name, known) VALUES (?1, ?2)
                ON CONFLICT (name) DO UPDATE SET known = excluded.known";
-    transaction.execute(sql, (partition.as_str(), version))?;
+    transaction.execute_cached(sql, (partition.as_str(), version))?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SqliteStore;
 use super::failure::{Failure, REMEDY};
+use super::statements::Cached as _;
 use super::values;
 
 /// The note under which it stands.
@@ -30,7 +31,8 @@ impl SqliteStore {
     pub fn leave(&self, departure: &Departure) -> Result<bool, StoreError> {
         let text = serde_json::to_string(departure).map_err(|error| self.inner.place.explain(error.into()))?;
         self.inner.write(|transaction| {
-            let staged: bool = transaction.query_row("SELECT EXISTS (SELECT 1 FROM pending)", (), |row| row.get(0))?;
+            let staged: bool =
+                transaction.query_row_cached("SELECT EXISTS (SELECT 1 FROM pending)", (), |row| row.get(0))?;
             if !staged {
                 values::set_note(transaction, NOTE, &text)?;
             }

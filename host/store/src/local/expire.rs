@@ -83,7 +83,7 @@ fn over(connection: &Connection, now_ms: u64, after: &Position) -> Result<Vec<(P
                WHERE expires_at_ms <= ?1 AND (expires_at_ms, partition, name, version) > (?2, ?3, ?4, ?5)
                ORDER BY expires_at_ms, partition, name, version LIMIT ?6";
     let now = i64::try_from(now_ms).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map((now, after.0, &after.1, &after.2, after.3, BATCH), |row| {
         let position: Position = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
         Ok((position, row.get::<_, i64>(4)?))

@@ -31,7 +31,7 @@ pub(super) fn entries(connection: &Connection, filter: &EntryFilter) -> Result<V
          FROM pending_entries WHERE {with_pending} AND {conditions}
          ORDER BY 1, 2, 3 DESC, 4 DESC"
     );
-    let mut statement = connection.prepare(&sql)?;
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut page = Page { filter, entries: Vec::new(), name_began_at: 0, latest_found: false };
     while let Some(row) = rows.next()? {
@@ -139,7 +139,7 @@ pub(super) fn unread(connection: &Connection) -> Result<Vec<PartitionName>, Fail
 }
 
 fn names(connection: &Connection, sql: &str) -> Result<Vec<PartitionName>, Failure> {
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(())?;
     let mut partitions = Vec::new();
     while let Some(row) = rows.next()? {

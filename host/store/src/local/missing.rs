@@ -6,6 +6,7 @@ use rusqlite::{Connection, params_from_iter, types::Value};
 
 use super::failure::Failure;
 use super::listing::{COLUMN_PARTITION, parse};
+use super::statements::Cached as _;
 use super::values::{from_column, to_column};
 
 /// Newest version of its name that is not of a failed run, and nothing of the host's own.
@@ -44,7 +45,7 @@ pub(super) fn list(connection: &Connection, filter: &MissingFilter) -> Result<Ve
         conditions.join(" AND "),
         filter.limit.map_or(-1, i64::from)
     );
-    let mut statement = connection.prepare(&sql)?;
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut missing = Vec::new();
     while let Some(row) = rows.next()? {
@@ -62,6 +63,6 @@ pub(super) fn total(connection: &Connection, partition: Option<&PartitionName>) 
     );
     let values = partition.map(PartitionName::as_str);
     let (entries, bytes) = connection
-        .query_row(&sql, params_from_iter(values), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+        .query_row_cached(&sql, params_from_iter(values), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
     Ok(Missing { entries: from_column(entries)?, bytes: from_column(bytes)? })
 }

@@ -12,7 +12,7 @@ use super::commit::{insert_entry, remove_version};
 use super::delta::set_known;
 use super::departure;
 use super::failure::Failure;
-use super::statements::Statements;
+use super::statements::Cached as _;
 use super::values::{from_column, to_column};
 
 impl Inner {
@@ -31,16 +31,15 @@ impl Inner {
             let sql = "INSERT INTO pending (commit_id, partition, staged_at_ms) VALUES (?1, ?2, ?3) RETURNING sequence";
             let staged_at = to_column("a time of", now_ms)?;
             let commit = (changes.commit_id.as_str(), changes.partition.as_str(), staged_at);
-            let sequence: i64 = transaction.query_row(sql, commit, |row| row.get(0))?;
-            let statements = Statements::new(transaction);
+            let sequence: i64 = transaction.query_row_cached(sql, commit, |row| row.get(0))?;
             for (position, (new, content)) in (0_i64..).zip(changes.append.iter().zip(&prepared)) {
-                self.insert(&statements, content, false)?;
+                self.insert(transaction, content, false)?;
                 insert_new(transaction, sequence, position, &changes.partition, new)?;
             }
             for (position, reference) in (0_i64..).zip(&changes.remove) {
                 let sql = "INSERT INTO pending_removals (sequence, position, name, version) VALUES (?1, ?2, ?3, ?4)";
                 let version = to_column("a version of", reference.version.0)?;
-                transaction.execute(sql, (sequence, position, reference.name.as_str(), version))?;
+                transaction.execute_cached(sql, (sequence, position, reference.name.as_str(), version))?;
             }
             Ok(())
         })
@@ -59,7 +58,7 @@ fn insert_new(
                (sequence, position, partition, name, digest, failed, description, version_cap)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let description = serde_json::to_string(&new.description)?;
-    transaction.execute(
+    transaction.execute_cached(
         sql,
         (
             sequence,
@@ -83,7 +82,7 @@ pub(super) fn list(
 ) -> Result<Vec<PendingCommit>, Failure> {
     let sql = "SELECT sequence, commit_id, partition, staged_at_ms FROM pending
                WHERE ?1 IS NULL OR partition = ?1 ORDER BY sequence";
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([partition.map(PartitionName::as_str)])?;
     let mut commits = Vec::new();
     while let Some(row) = rows.next()? {
@@ -101,7 +100,7 @@ pub(super) fn list(
 
 fn appended(connection: &Connection, store: &Arc<Inner>, sequence: i64) -> Result<Vec<NewEntry>, Failure> {
     let sql = "SELECT description, version_cap FROM pending_entries WHERE sequence = ?1 ORDER BY position";
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([sequence])?;
     let mut appended = Vec::new();
     while let Some(row) = rows.next()? {
@@ -114,7 +113,7 @@ fn appended(connection: &Connection, store: &Arc<Inner>, sequence: i64) -> Resul
 
 fn removals(connection: &Connection, sequence: i64) -> Result<Vec<VersionReference>, Failure> {
     let sql = "SELECT name, version FROM pending_removals WHERE sequence = ?1 ORDER BY position";
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([sequence])?;
     let mut removals = Vec::new();
     while let Some(row) = rows.next()? {
@@ -134,10 +133,9 @@ pub(super) fn confirm(
     let Some((sequence, found)) = find(transaction, commit)? else { return Ok(()) };
     same_partition(commit, &found, partition)?;
     compare(transaction, sequence, commit, receipt)?;
-    let statements = Statements::new(transaction);
     for entry in &receipt.entries {
         contradict(transaction, partition, entry)?;
-        insert_entry(&statements, partition, entry)?;
+        insert_entry(transaction, partition, entry)?;
     }
     for reference in &receipt.removed {
         remove_version(transaction, partition, reference, &mut Vec::new())?;
@@ -154,7 +152,7 @@ fn compare(
     receipt: &PushReceipt,
 ) -> Result<(), Failure> {
     let sql = "SELECT name, digest FROM pending_entries WHERE sequence = ?1 ORDER BY position";
-    let mut statement = transaction.prepare(sql)?;
+    let mut statement = transaction.prepare_cached(sql)?;
     let staged = statement
         .query_map([sequence], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?
         .collect::<Result<Vec<_>, _>>()?;
@@ -173,7 +171,7 @@ fn contradict(transaction: &Transaction<'_>, partition: &PartitionName, entry: &
     let Description { name, digest, run_id, .. } = &entry.description;
     let sql = "SELECT description FROM entries WHERE partition = ?1 AND name = ?2 AND version = ?3";
     let key = (partition.as_str(), name.as_str(), to_column("a version of", entry.version.0)?);
-    let known = transaction.query_row(sql, key, |row| row.get::<_, String>(0)).optional()?;
+    let known = transaction.query_row_cached(sql, key, |row| row.get::<_, String>(0)).optional()?;
     let Some(known) = known.map(|text| serde_json::from_str::<Description>(&text)).transpose()? else { return Ok(()) };
     if (&known.digest, &known.run_id) == (digest, run_id) {
         return Ok(());
@@ -191,9 +189,9 @@ pub(super) fn discard(transaction: &Transaction<'_>, commit: &CommitId) -> Resul
 
 fn delete(transaction: &Transaction<'_>, sequence: i64) -> Result<(), Failure> {
     let sql = "INSERT OR IGNORE INTO unreferenced SELECT digest FROM pending_entries WHERE sequence = ?1";
-    transaction.execute(sql, [sequence])?;
+    transaction.execute_cached(sql, [sequence])?;
     for table in ["pending_entries", "pending_removals", "pending"] {
-        transaction.execute(&format!("DELETE FROM {table} WHERE sequence = ?1"), [sequence])?;
+        transaction.execute_cached(&format!("DELETE FROM {table} WHERE sequence = ?1"), [sequence])?;
     }
     Ok(())
 }
@@ -201,7 +199,7 @@ fn delete(transaction: &Transaction<'_>, sequence: i64) -> Result<(), Failure> {
 /// Sequence and partition of a pending commit.
 fn find(connection: &Connection, commit: &CommitId) -> Result<Option<(i64, String)>, Failure> {
     let sql = "SELECT sequence, partition FROM pending WHERE commit_id = ?1";
-    Ok(connection.query_row(sql, [commit.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    Ok(connection.query_row_cached(sql, [commit.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
 fn same_partition(commit: &CommitId, found: &str, given: &PartitionName) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
+use super::statements::Cached as _;
 
 /// Receipts kept per partition: a commit is tried again at once or not at all.
 const KEPT: i64 = 256;
@@ -26,7 +27,7 @@ pub(super) fn find(
 ) -> Result<Option<PushReceipt>, Failure> {
     let sql = "SELECT partition, receipt FROM receipts WHERE commit_id = ?1";
     let row = connection
-        .query_row(sql, [commit.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .query_row_cached(sql, [commit.as_str()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
         .optional()?;
     let Some((found, receipt)) = row else { return Ok(None) };
     if found != partition.as_str() {
@@ -49,9 +50,9 @@ pub(super) fn insert(
         version: receipt.version.clone(),
     })?;
     let sql = "INSERT INTO receipts (commit_id, partition, receipt) VALUES (?1, ?2, ?3)";
-    transaction.execute(sql, (commit.as_str(), partition.as_str(), text))?;
+    transaction.execute_cached(sql, (commit.as_str(), partition.as_str(), text))?;
     let sql = "DELETE FROM receipts WHERE partition = ?1 AND sequence <=
                (SELECT sequence FROM receipts WHERE partition = ?1 ORDER BY sequence DESC LIMIT 1 OFFSET ?2)";
-    transaction.execute(sql, (partition.as_str(), KEPT))?;
+    transaction.execute_cached(sql, (partition.as_str(), KEPT))?;
     Ok(())
 }

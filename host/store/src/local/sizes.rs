@@ -23,7 +23,7 @@ pub struct PartitionSize {
 pub(super) fn list(connection: &Connection) -> Result<Vec<PartitionSize>, Failure> {
     let sql =
         "SELECT partition, count(*), sum(size), sum(size * missing) FROM entries GROUP BY partition ORDER BY partition";
-    let mut statement = connection.prepare(sql)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(())?;
     let mut sizes = Vec::new();
     while let Some(row) = rows.next()? {

@@ -4,6 +4,7 @@ use peat_core::digest::Digest;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::failure::{Failure, REMEDY};
+use super::statements::Cached as _;
 
 /// A number as a column holds it.
 pub(super) fn to_column(what: &str, number: u64) -> Result<i64, Failure> {
@@ -25,17 +26,18 @@ pub(super) fn digest_of(bytes: &[u8]) -> Result<Digest, Failure> {
 }
 
 pub(super) fn note(connection: &Connection, key: &str) -> Result<Option<String>, Failure> {
-    let found = connection.query_row("SELECT value FROM notes WHERE key = ?1", [key], |row| row.get(0)).optional()?;
+    let found =
+        connection.query_row_cached("SELECT value FROM notes WHERE key = ?1", [key], |row| row.get(0)).optional()?;
     Ok(found)
 }
 
 pub(super) fn remove_note(transaction: &Transaction<'_>, key: &str) -> Result<(), Failure> {
-    transaction.execute("DELETE FROM notes WHERE key = ?1", [key])?;
+    transaction.execute_cached("DELETE FROM notes WHERE key = ?1", [key])?;
     Ok(())
 }
 
 pub(super) fn set_note(transaction: &Transaction<'_>, key: &str, value: &str) -> Result<(), Failure> {
     let sql = "INSERT INTO notes (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-    transaction.execute(sql, (key, value))?;
+    transaction.execute_cached(sql, (key, value))?;
     Ok(())
 }

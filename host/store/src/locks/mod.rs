@@ -3,7 +3,7 @@
 //! Whoever wants a partition draws a ticket: a file with the next number, which its process keeps locked. It is its turn
 //! when every lower ticket is free, and the kernel frees the tickets of a process that dies. So neither a dead holder nor
 //! a dead waiter is waited for, and nobody overtakes. Numbers are drawn behind a door, a file that is locked for as long
-//! as drawing takes. One thread per wait sleeps in the kernel; it lives only as long as the wait.
+//! as drawing takes. What is free is taken at once. One thread per wait sleeps in the kernel; it lives only as long as the wait.
 //!
 //! What is held can be shared with processes that the holder starts: they do not wait for it, but for each other.
 
@@ -149,6 +149,38 @@ impl FileLocks {
         Some(Self { shared: Arc::new(Shared { identity: Some(identity), ancestors, foreign, scope, ..shared }) })
     }
 
+    /// Cancel safe: dropped, it gives its place up.
+    async fn wait_for_turn(
+        &self,
+        partition: &PartitionName,
+        queue: Option<String>,
+        drawn: Option<Ticket>,
+        wait: Duration,
+    ) -> Result<Arc<Ticket>, LocalLockError> {
+        let failed = |source| LocalLockError::Io { path: self.shared.path_of(partition), source };
+        let (mut waiting, drawn, turn) = self.shared.begin(partition, queue, drawn).map_err(failed)?;
+        let began = Instant::now();
+        let is_its_turn = match tokio::time::timeout(wait.max(DRAWING_TIMEOUT), drawn).await {
+            Ok(Ok(drawn)) => drawn.map_err(failed)?,
+            Ok(Err(_)) => return Err(failed(ended())),
+            Err(_) => false,
+        };
+        let turn = async { if is_its_turn { Ok(Ok(())) } else { turn.await } };
+        match tokio::time::timeout(wait.saturating_sub(began.elapsed()), turn).await {
+            Ok(Ok(Ok(()))) => waiting.take().ok_or_else(|| failed(ended())),
+            Ok(Ok(Err(source))) => Err(failed(source)),
+            Ok(Err(_)) => Err(failed(ended())),
+            Err(_) => Err(LocalLockError::Held {
+                partition: partition.clone(),
+                holder: self.queue(partition)?.map_or_else(
+                    || "another process".to_owned(),
+                    |queue| format!("process {} ({})", queue.holder.pid, queue.holder.command),
+                ),
+                waited_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            }),
+        }
+    }
+
     /// Every partition that somebody of this host holds or waits for, in order of their names. Takes no lock.
     pub fn queues(&self) -> Result<Vec<(PartitionName, LocalQueue)>, LocalLockError> {
         let failed = |source| LocalLockError::Io { path: self.shared.path.display().to_string(), source };
@@ -172,34 +204,16 @@ impl LocalLocks for FileLocks {
         let failed = |source| LocalLockError::Io { path: self.shared.path_of(partition), source };
         let inherited = self.shared.inherited(partition)?;
         let queue = inherited.as_ref().map(|(token, _)| token.queue_name());
-        let (mut waiting, drawn, turn) = self.shared.begin(partition, queue).map_err(failed)?;
-        let began = Instant::now();
-        let is_its_turn = match tokio::time::timeout(wait.max(DRAWING_TIMEOUT), drawn).await {
-            Ok(Ok(drawn)) => drawn.map_err(failed)?,
-            Ok(Err(_)) => return Err(failed(ended())),
-            Err(_) => false,
+        let drawn = self.shared.try_draw(partition, queue.as_deref()).map_err(failed)?;
+        let ticket = match drawn {
+            Some(drawn) if drawn.is_its_turn() => Arc::new(drawn),
+            drawn => self.wait_for_turn(partition, queue, drawn, wait).await?,
         };
-        let turn = async { if is_its_turn { Ok(Ok(())) } else { turn.await } };
-        match tokio::time::timeout(wait.saturating_sub(began.elapsed()), turn).await {
-            Ok(Ok(Ok(()))) => {
-                let ticket = waiting.take().ok_or_else(|| failed(ended()))?;
-                if inherited.is_none() {
-                    sweep(ticket.directory());
-                }
-                let (partition, shared, given) = (partition.clone(), Arc::clone(&self.shared), OnceLock::new());
-                Ok(Box::new(Guard { ticket, partition, shared, inherited, given }))
-            }
-            Ok(Ok(Err(source))) => Err(failed(source)),
-            Ok(Err(_)) => Err(failed(ended())),
-            Err(_) => Err(LocalLockError::Held {
-                partition: partition.clone(),
-                holder: self.queue(partition)?.map_or_else(
-                    || "another process".to_owned(),
-                    |queue| format!("process {} ({})", queue.holder.pid, queue.holder.command),
-                ),
-                waited_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            }),
+        if inherited.is_none() {
+            sweep(ticket.directory());
         }
+        let (partition, shared, given) = (partition.clone(), Arc::clone(&self.shared), OnceLock::new());
+        Ok(Box::new(Guard { ticket, partition, shared, inherited, given }))
     }
 
     fn told(&self, tokens: &[String]) -> String {
@@ -234,17 +248,22 @@ impl LocalLocks for FileLocks {
 }
 
 impl Shared {
-    /// Draws a ticket and waits for its turn, on a thread of its own.
+    /// Waits for the turn of a ticket, which is drawn first unless it was, on a thread of its own.
     fn begin(
         self: &Arc<Self>,
         partition: &PartitionName,
         queue: Option<String>,
+        drawn: Option<Ticket>,
     ) -> io::Result<(Waiting, Answer<bool>, Answer<()>)> {
-        let ((tell_drawn, drawn), (tell_turn, turn)) = (oneshot::channel(), oneshot::channel());
+        let ((tell_drawn, answer), (tell_turn, turn)) = (oneshot::channel(), oneshot::channel());
         let waiting = Waiting::default();
         let (shared, place, partition) = (Arc::clone(self), Arc::clone(&waiting.0), partition.clone());
+        let draw = move || match drawn {
+            Some(drawn) => Ok(drawn),
+            None => Ticket::draw(shared.queue_directory(&partition, queue.as_deref())?, &shared.command),
+        };
         // Nobody is left to hear it where the wait was given up.
-        let wait = move || match shared.draw(&partition, queue.as_deref(), &place) {
+        let wait = move || match draw().map(|drawn| Place::put(&place, drawn)) {
             Ok(Some(ticket)) => {
                 let is_its_turn = ticket.is_its_turn();
                 let _ = tell_drawn.send(Ok(is_its_turn));
@@ -256,28 +275,21 @@ impl Shared {
             Err(error) => drop(tell_drawn.send(Err(error))),
         };
         std::thread::Builder::new().name("peat-lock".to_owned()).stack_size(STACK_BYTES).spawn(wait)?;
-        Ok((waiting, drawn, turn))
+        Ok((waiting, answer, turn))
     }
 
-    /// None where the wait was given up meanwhile.
-    fn draw(
-        &self,
-        partition: &PartitionName,
-        queue: Option<&str>,
-        place: &Mutex<Place>,
-    ) -> io::Result<Option<Arc<Ticket>>> {
-        let mut directory = self.directory_of(partition)?;
-        if let Some(queue) = queue {
-            directory = Arc::new(durability::open_or_create_in(&directory, queue)?);
+    /// None while somebody else draws.
+    fn try_draw(&self, partition: &PartitionName, queue: Option<&str>) -> io::Result<Option<Ticket>> {
+        Ticket::try_draw(self.queue_directory(partition, queue)?, &self.command)
+    }
+
+    /// Where tickets are drawn: those of the partition, or of processes that share what an ancestor holds of it.
+    fn queue_directory(&self, partition: &PartitionName, queue: Option<&str>) -> io::Result<Arc<Dir>> {
+        let directory = self.directory_of(partition)?;
+        match queue {
+            Some(queue) => durability::open_or_create_in(&directory, queue).map(Arc::new),
+            None => Ok(directory),
         }
-        let drawn = Arc::new(Ticket::draw(directory, &self.command)?);
-        Ok(match &mut *locked(place) {
-            Place::GivenUp => None,
-            place => {
-                *place = Place::Drawn(Arc::clone(&drawn));
-                Some(drawn)
-            }
-        })
     }
 
     fn directory_of(&self, partition: &PartitionName) -> io::Result<Arc<Dir>> {
@@ -324,6 +336,20 @@ enum Place {
     Drawing,
     Drawn(Arc<Ticket>),
     GivenUp,
+}
+
+impl Place {
+    /// None where the wait was given up meanwhile.
+    fn put(place: &Mutex<Self>, drawn: Ticket) -> Option<Arc<Ticket>> {
+        match &mut *locked(place) {
+            Self::GivenUp => None,
+            place => {
+                let drawn = Arc::new(drawn);
+                *place = Self::Drawn(Arc::clone(&drawn));
+                Some(drawn)
+            }
+        }
+    }
 }
 
 impl Waiting {

@@ -51,6 +51,20 @@ impl Ticket {
     pub(super) fn draw(directory: Arc<Dir>, command: &str) -> io::Result<Self> {
         let door = open(&directory, DOOR, true)?;
         lock(&door, FlockOperation::LockExclusive)?;
+        Self::draw_behind(&door, directory, command)
+    }
+
+    /// Draws the next number unless somebody else is drawing.
+    pub(super) fn try_draw(directory: Arc<Dir>, command: &str) -> io::Result<Option<Self>> {
+        let door = open(&directory, DOOR, true)?;
+        match flock(&door, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Self::draw_behind(&door, directory, command).map(Some),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn draw_behind(door: &File, directory: Arc<Dir>, command: &str) -> io::Result<Self> {
         let lower = numbers(&directory)?;
         let number = lower.last().map_or(1, |last| last.saturating_add(1));
         let mut options = OpenOptions::new();
@@ -68,7 +82,7 @@ impl Ticket {
             }
         }
         // Freed by hand: a child that is being started has the file open until it is another program.
-        flock(&door, FlockOperation::Unlock)?;
+        flock(door, FlockOperation::Unlock)?;
         if ticket.is_its_turn() {
             ticket.note(&wall_ms().to_string());
         }

@@ -33,19 +33,15 @@ impl NativeChain {
         Self { chain: Chain::new(NativeWorld::new(objects, replica)) }
     }
 
-    /// Runs a call of the protocol, whose futures stay on one thread, on a thread of its own.
+    /// Runs a call of the protocol, whose futures stay on one thread, on a thread that does nothing else meanwhile.
     async fn call<T, C>(&self, call: C) -> Result<T, DatastoreError>
     where
         T: Send + 'static,
         C: AsyncFnOnce(Chain<NativeWorld>) -> peat_chain::Result<T> + Send + 'static,
     {
         let (chain, runtime) = (self.chain.clone(), Handle::current());
-        let (sender, answer) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || {
-            // Nobody waits any more when the caller was dropped.
-            let _ = sender.send(runtime.block_on(call(chain)));
-        });
-        answer.await.expect("a call of the protocol does not panic").map_err(convert::refused)
+        let answer = tokio::task::spawn_blocking(move || runtime.block_on(call(chain))).await;
+        answer.expect("a call of the protocol does not panic").map_err(convert::refused)
     }
 }
 
