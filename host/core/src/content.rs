@@ -16,6 +16,12 @@ pub trait Content: Debug + Send + Sync {
     /// Reads bytes at `offset` into `buffer`; fewer than asked for only at the end. Blocks on a disk at most.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// SHA-256 of all of it, where whoever made it computed that of the very bytes while they passed. None unless it says
+    /// otherwise.
+    fn known_digest(&self) -> Option<Digest> {
+        None
+    }
+
     /// The concrete content, for the store that made it and can keep it without copying. None unless it says otherwise.
     fn as_any(&self) -> Option<&dyn Any> {
         None
@@ -66,8 +72,11 @@ pub fn read_all(content: &dyn Content, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// SHA-256 of the content.
+/// SHA-256 of the content. Reads it unless that is known.
 pub fn digest(content: &dyn Content) -> io::Result<Digest> {
+    if let Some(digest) = content.known_digest() {
+        return Ok(digest);
+    }
     let mut hasher = Hasher::default();
     walk(content, |chunk| {
         hasher.update(chunk);
@@ -168,6 +177,10 @@ impl Content for Watched {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         self.movement.moved();
         self.content.read_at(offset, buffer)
+    }
+
+    fn known_digest(&self) -> Option<Digest> {
+        self.content.known_digest()
     }
 
     fn as_any(&self) -> Option<&dyn Any> {

@@ -27,7 +27,7 @@ pub(crate) const WRITERS: usize = 64;
 pub(crate) const SLOWLY: &str = "slowly";
 
 /// How long.
-pub(crate) const SLOW: Duration = Duration::from_secs(5);
+pub(crate) const SLOW: Duration = Duration::from_secs(2);
 
 /// Bytes of the objects that are many.
 pub(crate) const OBJECT_BYTES: usize = 600;

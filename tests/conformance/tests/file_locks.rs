@@ -57,6 +57,27 @@ async fn locks_of_a_directory_that_cannot_be_are_an_error_with_its_path() {
     assert!(error.to_string().contains("file"), "{error}");
 }
 
+#[tokio::test]
+async fn a_process_that_was_stopped_while_it_drew_holds_up_its_waiters_and_no_other_work() {
+    let place = tempfile::tempdir().unwrap();
+    let locks = FileLocks::open(place.path(), "peat test").unwrap();
+    drop(locks.lock(&partition("p"), Duration::ZERO).await.unwrap());
+    let door = std::fs::File::open(place.path().join("p/door")).unwrap();
+    door.lock().unwrap();
+    let (open, opened) = std::sync::mpsc::channel::<()>();
+    let opening = std::thread::spawn(move || {
+        // By itself, should the waiter keep this thread from saying so.
+        let _ = opened.recv_timeout(Duration::from_secs(10));
+        door.unlock().unwrap();
+    });
+    let waiting = tokio::spawn(async move { locks.lock(&partition("p"), Duration::from_secs(60)).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!waiting.is_finished());
+    open.send(()).unwrap();
+    waiting.await.unwrap().unwrap();
+    opening.join().unwrap();
+}
+
 /// The pids of a queue: holder first.
 fn pids(locks: &FileLocks) -> Vec<u32> {
     let queue = locks.queue(&partition("p")).unwrap();

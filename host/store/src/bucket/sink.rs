@@ -47,7 +47,7 @@ impl Sink {
     }
 
     async fn flush(&mut self) -> Result<(), ObjectError> {
-        let buffer = std::mem::take(&mut self.buffer);
+        let mut buffer = std::mem::take(&mut self.buffer);
         let (writer, spool) = (self.writer.take(), Arc::clone(&self.spool));
         let written = tokio::task::spawn_blocking(move || {
             let mut writer = match writer {
@@ -55,10 +55,12 @@ impl Sink {
                 None => spool.begin()?,
             };
             writer.write(&buffer)?;
-            Ok(writer)
+            buffer.clear();
+            Ok((writer, buffer))
         });
         let written = written.await.map_err(|error| thread_ended(&self.key, &error))?;
-        self.writer = Some(written.map_err(|error| not_kept(&self.key, &error))?);
+        let (writer, buffer) = written.map_err(|error| not_kept(&self.key, &error))?;
+        (self.writer, self.buffer) = (Some(writer), buffer);
         Ok(())
     }
 }

@@ -84,6 +84,10 @@ impl Content for SpooledFile {
         read_part(self.temporary.file(), 0, self.size, offset, buffer)
     }
 
+    fn known_digest(&self) -> Option<Digest> {
+        Some(self.digest)
+    }
+
     fn as_any(&self) -> Option<&dyn Any> {
         Some(self)
     }

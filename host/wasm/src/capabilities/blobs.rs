@@ -111,7 +111,7 @@ impl Blob {
 /// SHA-256 of a content, without holding up the thread for long. Cancel safe: dropped, it ends with the piece under way.
 pub(crate) async fn digest_of(content: SharedContent) -> io::Result<Digest> {
     let size = content.size();
-    if size <= HASHED_INLINE_BYTES_MAX {
+    if size <= HASHED_INLINE_BYTES_MAX || content.known_digest().is_some() {
         return content::digest(&*content);
     }
     let _turn = HASHING.acquire().await.map_err(io::Error::other)?;
@@ -147,6 +147,10 @@ impl Content for Counted {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         self.content.read_at(offset, buffer)
+    }
+
+    fn known_digest(&self) -> Option<Digest> {
+        self.content.known_digest()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Many writers.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use peat_core::repository::Model;
 use peat_end_to_end_tests::Checkout;
 use tokio::task::JoinSet;
 
+use super::plain;
 use crate::figures::{Figures, Target};
 use crate::native::Native;
 use crate::process::{Running, cpu_of_ended, cpu_of_this, run, start, wait_for};
@@ -35,16 +37,24 @@ pub(crate) fn many_partitions(world: &World, figures: &mut Figures) {
     figures.add(&format!("{takes}: all / one"), "", Target::Timed(2.0), slow.ratio());
     figures.add("with a method that takes no time: one process", "s", Target::None, at_once.alone_s);
     figures.add("all processes at once", "s", Target::None, at_once.together_s);
-    figures.add("all / one", "", Target::Timed(2.0), at_once.ratio());
-    figures.add("processor time of all", "s", Target::None, at_once.cpu_s);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
-    let least = at_once.cpu_s / cores / at_once.alone_s;
-    figures.add("the least that these cores need for it / one", "", Target::None, least);
-    let (alone_s, together_s, cpu_s) = world.runtime.block_on(in_one_process(world));
+    figures.add("all / one", "", Target::None, at_once.ratio());
+    let cpu_ms = at_once.cpu_s / WRITERS as f64 * 1000.0;
+    figures.add("processor time of one of them, its method's processes included", "ms", Target::None, cpu_ms);
+    let started_s = all_at_once(|_| peat(&here, "version"));
+    let started = format!("as many processes of `peat version` / one of these {WRITERS}");
+    figures.add(&started, "", Target::None, started_s / at_once.alone_s);
+    in_one_process(world, figures);
+}
+
+/// The same as machines without processes and without wasm, and what the SDK and the store need for their requests alone.
+fn in_one_process(world: &World, figures: &mut Figures) {
+    let (alone_s, together_s, cpu_s) = world.runtime.block_on(machines_in_one_process(world));
     figures.add("machines in one process: one writer", "s", Target::None, alone_s);
-    figures.add("machines in one process: all / one", "", Target::Timed(2.0), together_s / alone_s);
+    figures.add("machines in one process: all / one", "", Target::None, together_s / alone_s);
     let cpu_ms = cpu_s / WRITERS as f64 * 1000.0;
     figures.add("processor time of one of them, the store's included", "ms", Target::None, cpu_ms);
+    let (alone_s, together_s) = world.runtime.block_on(plain::writes(world));
+    figures.add("plain requests of the SDK in their place: all / one", "", Target::None, together_s / alone_s);
 }
 
 /// All writers, and one of them.
@@ -60,10 +70,8 @@ impl Together {
         let write = |number: usize| peat(machine, &format!("model method run {} execute", writer(number)));
         let mut alone: Vec<Duration> = (0..times).map(|_| run(write(0)).wall).collect();
         alone.sort_unstable();
-        let (cpu_before, began) = (cpu_of_ended(), Instant::now());
-        let running: Vec<Running> = (0..WRITERS).map(|number| start(write(number))).collect();
-        running.into_iter().for_each(Running::end);
-        let together_s = began.elapsed().as_secs_f64();
+        let cpu_before = cpu_of_ended();
+        let together_s = all_at_once(write);
         Self { alone_s: alone[times / 2].as_secs_f64(), together_s, cpu_s: cpu_of_ended() - cpu_before }
     }
 
@@ -72,9 +80,17 @@ impl Together {
     }
 }
 
+/// How long it takes to run as many processes as there are writers, in seconds.
+fn all_at_once(command: impl Fn(usize) -> Command) -> f64 {
+    let began = Instant::now();
+    let running: Vec<Running> = (0..WRITERS).map(|number| start(command(number))).collect();
+    running.into_iter().for_each(Running::end);
+    began.elapsed().as_secs_f64()
+}
+
 /// A machine each, without processes: tells the store's share from that of starting them. Answers the time of one, of all, and
 /// the processor time of all.
-async fn in_one_process(world: &World) -> (f64, f64, f64) {
+async fn machines_in_one_process(world: &World) -> (f64, f64, f64) {
     let mut machines = Vec::with_capacity(WRITERS);
     for number in 0..WRITERS {
         let machine = Arc::new(Native::new(world).await);

@@ -1,4 +1,4 @@
-//! The same objects with plain GETs of the AWS SDK, one request each.
+//! What the AWS SDK alone needs: for the same objects with plain GETs, for the requests of a write.
 
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
@@ -7,17 +7,21 @@ use aws_smithy_http_client::Builder;
 use futures::stream::{self, StreamExt as _};
 use peat_test_support::s3::{ACCESS_KEY, BUCKET, REGION, SECRET_KEY};
 use std::time::Instant;
+use tokio::task::JoinSet;
 
 use crate::data_set::content;
 use crate::figures::{Figures, Target};
 use crate::process::Ran;
-use crate::world::{Size, World};
+use crate::world::{Size, WRITERS, World};
 
 /// Requests at a time.
 const AT_ONCE: usize = 32;
 
 /// The server's log is emptied after so many requests: nobody looks at it here.
 const LOGGED_MAX: usize = 10_000;
+
+/// About what the head of a partition has with a few versions of a kilobyte.
+const HEAD_BYTES: usize = 6 * 1024;
 
 /// Compares a full clone with as many GETs.
 pub(crate) fn compare(world: &World, figures: &mut Figures, clone: Ran) {
@@ -50,6 +54,32 @@ async fn get_all(client: &Client, keys: &[String]) {
     while let Some(length) = answers.next().await {
         assert_eq!(length.unwrap(), crate::world::OBJECT_BYTES);
     }
+}
+
+/// The requests of a warm write, from as many clients as there are writers: two of which the second follows the first, and
+/// one beside them. Answers the time of one and of all.
+pub(super) async fn writes(world: &World) -> (f64, f64) {
+    let clients: Vec<Client> = (0..WRITERS).map(|_| client(world)).collect();
+    let write = async |clients: &[Client]| {
+        let began = Instant::now();
+        let writers: JoinSet<()> =
+            clients.iter().cloned().enumerate().map(|(number, client)| write(client, number)).collect();
+        writers.join_all().await;
+        began.elapsed().as_secs_f64()
+    };
+    // Connections are there, as those of a machine that has written before.
+    write(&clients).await;
+    (write(&clients[..1]).await, write(&clients).await)
+}
+
+async fn write(client: Client, number: usize) {
+    let key = format!("plain-writes/{number}");
+    let put = || client.put_object().bucket(BUCKET).key(&key).body(vec![7; HEAD_BYTES].into()).send();
+    let look = client.list_objects_v2().bucket(BUCKET).prefix(&key).send();
+    let (written, seen) = tokio::join!(put(), look);
+    written.unwrap();
+    seen.unwrap();
+    put().await.unwrap();
 }
 
 fn client(world: &World) -> Client {
