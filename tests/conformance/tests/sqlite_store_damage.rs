@@ -246,6 +246,23 @@ fn spooled_content_is_moved_into_place_and_not_copied() {
 }
 
 #[test]
+fn spooled_content_is_not_read_back_for_its_digest_and_damage_of_it_is_found_when_it_is_handed_out() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path()).unwrap();
+    let written = bytes(3, 1_000_000);
+    let mut spool = store.begin().unwrap();
+    written.chunks(70_000).for_each(|part| spool.write(part).unwrap());
+    let mut new = new_entry("a", &written);
+    new.content = spool.finish().unwrap();
+    let spooled = std::fs::read_dir(place.path().join("spool")).unwrap().next().unwrap().unwrap();
+    std::fs::File::options().write(true).open(spooled.path()).unwrap().set_len(10).unwrap();
+    assert_eq!(content::digest(&*new.content).unwrap(), Digest::of(&written));
+    store.stage(&append(1, "p", vec![new]), 1).unwrap();
+    let error = store.content(&Digest::of(&written)).unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt { .. }), "{error}");
+}
+
+#[test]
 fn the_cache_is_bounded_and_the_least_recently_used_goes_first() {
     let place = tempfile::tempdir().unwrap();
     let settings = StoreSettings { cache_bytes_max: 1_000_000, ..StoreSettings::default() };
