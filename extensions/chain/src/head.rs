@@ -253,11 +253,6 @@ impl Head {
         integrity::seal(self)
     }
 
-    /// How many bytes those are.
-    pub fn encoded_bytes(&self) -> usize {
-        integrity::sealed_bytes(self)
-    }
-
     /// The commit with this id, if it is remembered.
     pub fn commit(&self, id: &str) -> Option<&CommitRecord> {
         self.commits.iter().find(|commit| commit.id == id)

@@ -6,8 +6,6 @@
 //! byte lies outside of it; it stays the same in all formats. It finds damage. It does not keep out who may write to the
 //! store: that is the store's own affair. Segments need none, they are named by the digest of their bytes.
 
-use std::io;
-
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -31,27 +29,6 @@ pub(crate) fn seal(record: &impl Serialize) -> Vec<u8> {
     sealed.extend_from_slice(AFTER);
     sealed.extend_from_slice(&body[1..]);
     sealed
-}
-
-/// How many bytes [`seal`] makes of `record`.
-pub(crate) fn sealed_bytes(record: &impl Serialize) -> usize {
-    let mut counted = Counted(0);
-    serde_json::to_writer(&mut counted, record).expect("records of the store have only string keys");
-    BEFORE.len() + DIGITS + AFTER.len() + counted.0 - 1
-}
-
-/// Counts what is written into it.
-struct Counted(usize);
-
-impl io::Write for Counted {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Reads the record at `key`: size, then checksum, then format, then shape. Untrusted: what is wrong names the key.
@@ -126,7 +103,6 @@ mod tests {
     #[test]
     fn a_record_is_read_back_and_any_changed_missing_or_added_byte_is_corrupt() {
         let bytes = seal(&example());
-        assert_eq!(sealed_bytes(&example()), bytes.len());
         assert_eq!(unseal::<Example>("k", &bytes, 1_000).unwrap(), example());
         let refused = |bytes: &[u8]| {
             let error = unseal::<Example>("some/key", bytes, 1_000).unwrap_err();

@@ -21,7 +21,7 @@ impl<W: World> Chain<W> {
     /// Makes the head small enough to be written. No request while it is; one upload when `recent` moves to the buffer;
     /// some for each touched segment when the buffer is full.
     pub(crate) async fn spill(&self, address: Address<'_>, segments: &mut Segments, head: &mut Head) -> Result<()> {
-        if head.encoded_bytes() <= HEAD_SPILL_BYTES {
+        if head.encode().len() <= HEAD_SPILL_BYTES {
             return Ok(());
         }
         let buffered = match &head.buffer {

@@ -12,8 +12,9 @@ pub(crate) fn without_controls(text: &str) -> Cow<'_, str> {
 
 /// The same for one line: line ends and tabs are replaced too, and it is cut to a bounded length.
 pub(crate) fn one_line(text: &str) -> String {
-    let mut line: String = text
-        .chars()
+    let mut characters = text.chars();
+    let mut line: String = characters
+        .by_ref()
         .take(LINE_CHARACTERS_MAX)
         .map(|character| match character {
             '\n' | '\r' | '\t' => ' ',
@@ -21,7 +22,7 @@ pub(crate) fn one_line(text: &str) -> String {
             character => character,
         })
         .collect();
-    if text.chars().nth(LINE_CHARACTERS_MAX).is_some() {
+    if characters.next().is_some() {
         line.push('…');
     }
     line
