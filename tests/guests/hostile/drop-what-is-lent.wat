@@ -1,7 +1,8 @@
-;; Drops a blob of 64 MiB while the host computes its digest.
+;; Drops a slice of a blob of 64 MiB while the host computes its digest.
 (import "peat:host/blobs@0.1.0" "[constructor]writer" (func $writer (result i32)))
 (import "peat:host/blobs@0.1.0" "[method]writer.write" (func $piece (param i32 i32 i32 i32)))
 (import "peat:host/blobs@0.1.0" "[method]writer.finish" (func $finish (param i32 i32)))
+(import "peat:host/blobs@0.1.0" "[method]blob.slice" (func $slice (param i32 i64 i64 i32)))
 (import "peat:host/blobs@0.1.0" "[async-lower][method]blob.digest" (func $digest (param i32 i32) (result i32)))
 (import "peat:host/blobs@0.1.0" "[resource-drop]blob" (func $drop (param i32)))
 (memory (export "memory") 20)
@@ -13,7 +14,8 @@
     (local.set $i (i32.add (local.get $i) (i32.const 1)))
     (br_if 0 (i32.lt_u (local.get $i) (i32.const 64))))
   (call $finish (local.get $writer) (i32.const 4096))
-  (drop (call $digest (i32.load (i32.const 4104)) (i32.const 4200)))
-  (call $drop (i32.load (i32.const 4104)))
+  (call $slice (i32.load (i32.const 4104)) (i64.const 1) (i64.const 67108000) (i32.const 4112))
+  (drop (call $digest (i32.load (i32.const 4120)) (i32.const 4200)))
+  (call $drop (i32.load (i32.const 4120)))
   (i32.const 0))
 (func $event (param i32 i32 i32) (result i32) (i32.const 0))
