@@ -37,7 +37,7 @@ pub(crate) fn many_partitions(world: &World, figures: &mut Figures) {
     figures.add(&format!("{takes}: all / one"), "", Target::Timed(2.0), slow.ratio());
     figures.add("with a method that takes no time: one process", "s", Target::None, at_once.alone_s);
     figures.add("all processes at once", "s", Target::None, at_once.together_s);
-    figures.add("all / one", "", Target::None, at_once.ratio());
+    figures.add("all / one", "", Target::Timed(2.0), at_once.ratio());
     let cpu_ms = at_once.cpu_s / WRITERS as f64 * 1000.0;
     figures.add("processor time of one of them, its method's processes included", "ms", Target::None, cpu_ms);
     let started_s = all_at_once(|_| peat(&here, "version"));
@@ -50,7 +50,7 @@ pub(crate) fn many_partitions(world: &World, figures: &mut Figures) {
 fn in_one_process(world: &World, figures: &mut Figures) {
     let (alone_s, together_s, cpu_s) = world.runtime.block_on(machines_in_one_process(world));
     figures.add("machines in one process: one writer", "s", Target::None, alone_s);
-    figures.add("machines in one process: all / one", "", Target::None, together_s / alone_s);
+    figures.add("machines in one process: all / one", "", Target::Timed(2.0), together_s / alone_s);
     let cpu_ms = cpu_s / WRITERS as f64 * 1000.0;
     figures.add("processor time of one of them, the store's included", "ms", Target::None, cpu_ms);
     let (alone_s, together_s) = world.runtime.block_on(plain::writes(world));
