@@ -101,7 +101,7 @@ impl<W: World> Chain<W> {
                     let store_ms = store_time_ms.saturating_sub(object.modified_ms);
                     let seen_elapsed_ms = self.world.elapsed_ms();
                     let age = Some(Age { store_ms, store_now_ms: store_time_ms, seen_elapsed_ms });
-                    return Ok(Reading::Found(Box::new(Snapshot { root, etag: object.etag, age })));
+                    return Ok(Reading::Found(Box::new(Snapshot { root, sealed: bytes, etag: object.etag, age })));
                 }
                 Err(error) if error.is_not_found() => return Ok(Reading::Absent),
                 Err(error) if error.is_unavailable() && attempt + 1 < UNKNOWN_ATTEMPTS_MAX => {
@@ -117,7 +117,7 @@ impl<W: World> Chain<W> {
     pub(crate) async fn cached_root(&self, address: Address<'_>) -> Option<Snapshot> {
         let bytes = self.world.cached(&address.cache_key()).await.ok().flatten()?;
         let (etag, root) = split_state(&bytes)?;
-        Some(Snapshot { root: address.decode(root).ok()?, etag, age: None })
+        Some(Snapshot { root: address.decode(root).ok()?, sealed: root.to_vec(), etag, age: None })
     }
 
     /// Keeps a root for [`Self::cached_root`]. A cache that refuses costs a request later, nothing else.
@@ -144,7 +144,7 @@ impl<W: World> Chain<W> {
         match self.world.put(&key, &blob, condition).await {
             Ok(etag) => {
                 self.keep_root(address, &etag, &bytes).await;
-                Ok(Swap::Done(Box::new(Snapshot { root, etag, age: None })))
+                Ok(Swap::Done(Box::new(Snapshot { root, sealed: bytes, etag, age: None })))
             }
             Err(error) if error.is_ambiguous() => match self.read_root(address, None).await? {
                 Reading::Found(found) if found.root.nonce() == nonce => Ok(Swap::Done(found)),

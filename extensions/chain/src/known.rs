@@ -34,6 +34,11 @@ impl Known {
         Some(Self { sequence, lineage, etag })
     }
 
+    /// The same commits, whoever has leased the head since.
+    pub(crate) fn is_same_history(&self, other: &Self) -> bool {
+        self.sequence == other.sequence && self.lineage == other.lineage
+    }
+
     /// A replica that knows this can be extended to what the head holds.
     pub(crate) fn leads_to(&self, head: &Head) -> bool {
         self.lineage == head.lineage && self.sequence <= head.sequence && self.sequence >= head.horizon

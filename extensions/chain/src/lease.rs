@@ -137,7 +137,7 @@ impl<W: World> Chain<W> {
 /// A lease with the state that makes the next call need no read.
 pub(crate) fn lease_of(partition: &str, found: &Snapshot) -> Lease {
     let (nonce, ttl_ms) = found.root.lease().map(|lease| (lease.nonce.clone(), lease.ttl_ms)).unwrap_or_default();
-    let state = join_state(&found.etag, &found.root.encode());
+    let state = join_state(&found.etag, &found.sealed);
     Lease { partition: partition.to_owned(), epoch: found.root.epoch(), nonce, ttl_ms, state }
 }
 
@@ -149,7 +149,7 @@ pub(crate) fn lease_snapshot(address: Address<'_>, lease: &Lease) -> Result<Snap
     }
     let (etag, bytes) = split_state(&lease.state).ok_or_else(invalid)?;
     let root = address.decode(bytes).map_err(|_| invalid())?;
-    Ok(Snapshot { root, etag, age: None })
+    Ok(Snapshot { root, sealed: bytes.to_vec(), etag, age: None })
 }
 
 /// The root is leased under exactly this acquisition.

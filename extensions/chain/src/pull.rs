@@ -108,7 +108,10 @@ impl<W: World> Chain<W> {
     pub async fn pull(&self, request: &PullRequest) -> Result<PullPage<W::Blob>> {
         keys::check_namespace(&request.namespace)?;
         let mut cursor = read_cursor(request.cursor.as_deref())?;
-        self.know_store(&request.namespace).await?;
+        // Whoever gave the leases knows it.
+        if !request.is_leased() {
+            self.know_store(&request.namespace).await?;
+        }
         let mut page = PullPage { deltas: Vec::new(), cursor: None, partitions_total: None };
         let mut fill = Fill::default();
         let listed = self.candidates(request, &cursor).await?;
@@ -241,7 +244,7 @@ impl<W: World> Chain<W> {
         cursor: &Cursor,
     ) -> Result<Option<Versioned>> {
         let address = checked_address(&request.namespace, &candidate.partition)?;
-        if let Some(lease) = request.leases.iter().find(|lease| lease.partition == candidate.partition) {
+        if let Some(lease) = request.lease_of(&candidate.partition) {
             let found = lease_snapshot(address, lease)?;
             return Ok(as_head(found.root).map(|head| (head, found.etag)));
         }
@@ -317,6 +320,11 @@ impl<W: World> Chain<W> {
         let Some((head, etag)) = head else { return Ok(None) };
         let version = Known::all_of(&head, &etag);
         if known == Some(&version) && within.is_none() {
+            return Ok(None);
+        }
+        // The ETag of a leased head is the holder's own doing, and is another one again when the lease ends.
+        let is_leased = request.lease_of(&candidate.partition).is_some();
+        if is_leased && within.is_none() && known.is_some_and(|known| known.is_same_history(&version)) {
             return Ok(None);
         }
         fill.partitions += 1;

@@ -83,7 +83,11 @@ impl<W: World> Chain<W> {
     /// looked at a moment ago; none is named when it fails, for fairness must not stop a commit.
     pub(crate) async fn next_waiter(&self, address: Address<'_>, root: &Root) -> Option<Next> {
         let first = match self.glanced(address, root).await {
-            Some(glance) => glance.first,
+            Some(glance) => {
+                // It was for this release: nothing is to be kept of it.
+                let _ = self.world.cache(&glance_key(address), b"").await;
+                glance.first
+            }
             None => self.first_waiter(address, root, true).await?,
         };
         Some(Next { ticket: first?, respected_ms: NEXT_RESPECTED_MS })

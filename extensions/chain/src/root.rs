@@ -26,6 +26,8 @@ pub(crate) struct Address<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) root: Root,
+    /// `root`, as it lies in the store.
+    pub(crate) sealed: Vec<u8>,
     pub(crate) etag: String,
     /// How old it was by the store's clock, and when that was on our own; none when it comes from the cache.
     pub(crate) age: Option<Age>,

@@ -171,6 +171,19 @@ pub struct PullRequest {
     pub cursor: Option<String>,
 }
 
+impl PullRequest {
+    /// The caller's lease of this partition.
+    pub(crate) fn lease_of(&self, partition: &str) -> Option<&Lease> {
+        self.leases.iter().find(|lease| lease.partition == partition)
+    }
+
+    /// Nothing is asked for but what the caller has leased.
+    pub(crate) fn is_leased(&self) -> bool {
+        let partitions = self.partitions.as_deref().unwrap_or_default();
+        !partitions.is_empty() && partitions.iter().all(|partition| self.lease_of(partition).is_some())
+    }
+}
+
 /// How much of what is new a pull brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {

@@ -16,6 +16,7 @@ use peat_core::run::{RunPorts, RunRequest, RunStatus, run_method};
 use peat_core::sync::{SyncPorts, SyncReport, SyncRequest, hydrate, sync};
 use peat_store::{BucketObjects, FileLocks, RenewalThread, SqliteStore, StoreSettings, SystemClock, SystemRandom};
 use peat_test_support::executor::ClosureExecutor;
+use tokio_util::task::LocalPoolHandle;
 
 use crate::world::World;
 
@@ -33,14 +34,19 @@ impl Native {
     /// One that has never been here. Its files go with the scratch directory of the world.
     pub(crate) async fn new(world: &World) -> Self {
         let place = tempfile::tempdir_in(world.scratch.path()).unwrap().keep();
-        let store = SqliteStore::open(&place, StoreSettings::default()).unwrap();
-        Self::of(world, store, &place).await
+        Self::of(world, &place, |chain| chain).await
     }
 
-    async fn of(world: &World, store: SqliteStore, place: &Path) -> Self {
-        let store = Arc::new(store);
+    /// One of many in this process, which share `threads`. Its files are in `place`.
+    pub(crate) async fn among(world: &World, place: &Path, threads: &LocalPoolHandle) -> Self {
+        let place = tempfile::tempdir_in(place).unwrap().keep();
+        Self::of(world, &place, |chain| chain.sharing(threads.clone())).await
+    }
+
+    async fn of(world: &World, place: &Path, on: impl FnOnce(NativeChain) -> NativeChain) -> Self {
+        let store = Arc::new(SqliteStore::open(place, StoreSettings::default()).unwrap());
         let objects = BucketObjects::open(world.settings(), store.clone()).await.unwrap();
-        let chain = Arc::new(NativeChain::new(Arc::new(objects), store.clone()));
+        let chain = Arc::new(on(NativeChain::new(Arc::new(objects), store.clone())));
         Self {
             lane: RenewalThread::new(chain.clone(), Arc::new(SystemClock)),
             chain,

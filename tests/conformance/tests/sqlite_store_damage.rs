@@ -124,6 +124,8 @@ fn content_that_changed_in_its_row_is_not_handed_out() {
     let store = open(place.path()).unwrap();
     store.commit(&append(1, "p", vec![new_entry("a", b"written")])).unwrap();
     store.cache("segment", &content::in_memory(*b"cached")).unwrap();
+    drop(store);
+    let store = open(place.path()).unwrap();
     let database = rusqlite::Connection::open(place.path().join("store.db")).unwrap();
     database.execute("UPDATE contents SET bytes = x'00112233'", ()).unwrap();
     let error = store.content(&Digest::of(b"written")).unwrap_err();

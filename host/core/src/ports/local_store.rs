@@ -202,7 +202,7 @@ pub trait Replica: Send + Sync {
     fn known(&self, partitions: &[PartitionName]) -> Result<Vec<Option<String>>, StoreError>;
     /// Something kept earlier under this key; may be gone at any time.
     fn cached(&self, key: &str) -> Result<Option<SharedContent>, StoreError>;
-    /// Keeps it; least recently used goes first.
+    /// Keeps it; least recently used goes first. An empty content forgets what was kept.
     fn cache(&self, key: &str, content: &SharedContent) -> Result<(), StoreError>;
 }
 

@@ -29,6 +29,8 @@ pub(super) fn open(database: &Path, place: &Place) -> Result<Connection, StoreEr
     schema::check(&mut connection, place)?;
     switch_to_log(&connection, place).map_err(failed)?;
     wait_for_disk(&connection, true).map_err(failed)?;
+    // A plan does not depend on what is bound: with partial indexes SQLite would make it again for each other value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
     connection.pragma_update(None, "temp_store", "MEMORY").map_err(failed)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT).map_err(failed)?;
     schema::migrate(&mut connection, place)?;

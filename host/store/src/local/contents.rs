@@ -18,7 +18,7 @@ use crate::file_content::FileContent;
 use crate::temporary_file::TemporaryFile;
 
 /// Content up to this many bytes lies in the database: below it a file costs more than a row.
-const ROW_BYTES_MAX: u64 = 64 * 1024;
+pub(super) const ROW_BYTES_MAX: u64 = 64 * 1024;
 
 /// Content that was checked against its digest and, when it is large, lies synced in a temporary file.
 #[derive(Debug)]
@@ -34,6 +34,23 @@ enum Body {
     File(TemporaryFile),
     /// A `SpooledFile` of this store.
     Spooled(SharedContent),
+}
+
+impl Prepared {
+    /// Of a content that belongs in its row.
+    pub(super) fn of_row(bytes: Vec<u8>) -> Result<Self, Failure> {
+        let size = to_column("a size of", bytes.len() as u64)?;
+        Ok(Self { digest: Digest::of(&bytes), size, body: Body::Row(bytes) })
+    }
+
+    pub(super) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// In bytes, as a column has it.
+    pub(super) fn size(&self) -> i64 {
+        self.size
+    }
 }
 
 impl Inner {
@@ -107,7 +124,12 @@ impl Inner {
     }
 
     pub(super) fn content(&self, digest: &Digest) -> Result<Option<SharedContent>, StoreError> {
-        let Some(stored) = self.read(|connection| find(connection, digest))? else { return Ok(None) };
+        let stored = self.read_at_once(|connection| find(connection, digest))?;
+        stored.map_or(Ok(None), |stored| self.checked(digest, stored))
+    }
+
+    /// What is stored as the content with this digest, if it is that.
+    pub(super) fn checked(&self, digest: &Digest, stored: Stored) -> Result<Option<SharedContent>, StoreError> {
         match stored.bytes {
             Some(bytes) if Digest::of(&bytes) == *digest => Ok(Some(content::in_memory(bytes))),
             Some(_) => {
@@ -181,13 +203,14 @@ impl Inner {
 }
 
 /// A row of `contents`.
-struct Stored {
+pub(super) struct Stored {
     size: i64,
     bytes: Option<Vec<u8>>,
 }
 
 impl Stored {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+    /// The first two columns.
+    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self { size: row.get(0)?, bytes: row.get(1)? })
     }
 }

@@ -24,6 +24,7 @@ mod sizes;
 mod spool;
 mod statements;
 mod values;
+mod write_behind;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -48,6 +49,7 @@ pub use departure::Departure;
 pub use expire::ExpiredVersion;
 use failure::{Failure, Place};
 pub use sizes::PartitionSize;
+use write_behind::WriteBehind;
 
 use crate::durability;
 
@@ -89,6 +91,8 @@ struct Inner {
     connection: Mutex<Connection>,
     /// Keys of the cache that were used and not yet written down as such.
     used: Mutex<BTreeSet<String>>,
+    /// What was cached and not yet written.
+    behind: WriteBehind,
     usage: Usage,
 }
 
@@ -105,7 +109,8 @@ impl SqliteStore {
         let connection = connection::open(&place.database, &place)?;
         durability::sync_directory(&directory).map_err(of_directory)?;
         let connection = Mutex::new(connection);
-        let inner = Inner { place, settings, files, connection, used: Mutex::default(), usage: Usage::default() };
+        let (used, behind, usage) = Default::default();
+        let inner = Inner { place, settings, files, connection, used, behind, usage };
         if let Err(error) = inner.sweep(inner.settings.leftover_age) {
             tracing::debug!(%error, "leftovers were not swept");
         }
@@ -143,19 +148,25 @@ impl Inner {
     }
 
     /// The same for what can be fetched again: it waits for no disk. The machine may forget it when it dies, never the
-    /// process, and what is written with [`Self::write`] later makes it durable too. Half of it is never there.
+    /// process, and what is written with [`Self::write`] later makes it durable too. Half of it is never there. What was
+    /// cached meanwhile is written with it.
     fn write_refetchable<T>(&self, step: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>) -> Result<T, StoreError> {
         let mut connection = self.connection();
-        let attempt = |connection: &mut Connection| -> Result<T, Failure> {
+        let attempt = |connection: &mut Connection| -> Result<(T, bool), Failure> {
             connection::wait_for_disk(connection, false)?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let answer = step(&transaction)?;
+            let evicted = self.insert_waiting(&transaction)?;
             transaction.commit()?;
-            Ok(answer)
+            Ok((answer, evicted))
         };
         let answer = attempt(&mut connection);
         let restored = connection::wait_for_disk(&connection, true).map_err(Failure::Sqlite);
-        answer.and_then(|answer| restored.map(|()| answer)).map_err(|failure| self.place.explain(failure))
+        drop(connection);
+        let answer = answer.and_then(|answer| restored.map(|()| answer));
+        let (answer, evicted) = answer.map_err(|failure| self.place.explain(failure))?;
+        self.collect_evicted(evicted);
+        Ok(answer)
     }
 
     /// Runs `step` on one snapshot.
@@ -165,9 +176,22 @@ impl Inner {
         attempt(&mut connection).map_err(|failure| self.place.explain(failure))
     }
 
+    /// Runs `step`, a single statement: that is a snapshot by itself.
+    fn read_at_once<T>(&self, step: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
+        step(&self.connection()).map_err(|failure| self.place.explain(failure))
+    }
+
     /// A thread that panicked in a transaction rolled it back while it unwound: the connection is as good as before.
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.write_waiting() {
+            tracing::debug!(%error, "what was cached last is not kept");
+        }
     }
 }
 
@@ -247,15 +271,15 @@ impl LocalStore for SqliteStore {
     }
 
     fn missing(&self, filter: &MissingFilter) -> Result<Vec<StoredEntry>, StoreError> {
-        self.inner.read(|connection| missing::list(connection, filter))
+        self.inner.read_at_once(|connection| missing::list(connection, filter))
     }
 
     fn missing_total(&self, partition: Option<&PartitionName>) -> Result<Missing, StoreError> {
-        self.inner.read(|connection| missing::total(connection, partition))
+        self.inner.read_at_once(|connection| missing::total(connection, partition))
     }
 
     fn unread(&self) -> Result<Vec<PartitionName>, StoreError> {
-        self.inner.read(listing::unread)
+        self.inner.read_at_once(listing::unread)
     }
 
     fn mark_read(&self, partitions: &[PartitionName]) -> Result<(), StoreError> {
@@ -273,11 +297,11 @@ impl LocalStore for SqliteStore {
     }
 
     fn writable(&self) -> Result<(), StoreError> {
-        self.inner.read(departure::refuse)
+        self.inner.read_at_once(departure::refuse)
     }
 
     fn note(&self, key: &str) -> Result<Option<String>, StoreError> {
-        self.inner.read(|connection| values::note(connection, key))
+        self.inner.read_at_once(|connection| values::note(connection, key))
     }
 
     fn set_note(&self, key: &str, value: &str) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ use peat_core::ports::{
 };
 use peat_test_support::chain_values as convert;
 use tokio::runtime::Handle;
+use tokio_util::task::LocalPoolHandle;
 
 use world::NativeWorld;
 
@@ -25,22 +26,33 @@ const NAMESPACE: &str = "default";
 #[derive(Debug, Clone)]
 pub struct NativeChain {
     chain: Chain<NativeWorld>,
+    threads: Option<LocalPoolHandle>,
 }
 
 impl NativeChain {
     /// A machine's handle.
     pub fn new(objects: Arc<dyn ObjectStore>, replica: Arc<dyn Replica>) -> Self {
-        Self { chain: Chain::new(NativeWorld::new(objects, replica)) }
+        Self { chain: Chain::new(NativeWorld::new(objects, replica)), threads: None }
     }
 
-    /// Runs a call of the protocol, whose futures stay on one thread, on a thread that does nothing else meanwhile.
+    /// The same, with threads that many machines share.
+    pub fn sharing(self, threads: LocalPoolHandle) -> Self {
+        Self { threads: Some(threads), ..self }
+    }
+
+    /// Runs a call of the protocol, whose futures stay on one thread: on one that does nothing else meanwhile, or that is
+    /// shared.
     async fn call<T, C>(&self, call: C) -> Result<T, DatastoreError>
     where
         T: Send + 'static,
         C: AsyncFnOnce(Chain<NativeWorld>) -> peat_chain::Result<T> + Send + 'static,
     {
         let (chain, runtime) = (self.chain.clone(), Handle::current());
-        let answer = tokio::task::spawn_blocking(move || runtime.block_on(call(chain))).await;
+        let call = match &self.threads {
+            Some(threads) => threads.spawn_pinned(move || call(chain)),
+            None => tokio::task::spawn_blocking(move || runtime.block_on(call(chain))),
+        };
+        let answer = call.await;
         answer.expect("a call of the protocol does not panic").map_err(convert::refused)
     }
 }

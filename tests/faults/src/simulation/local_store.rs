@@ -76,6 +76,12 @@ impl Replica for ProcessStore {
     }
 
     fn cache(&self, key: &str, content: &SharedContent) -> Result<(), StoreError> {
+        // The real store writes it later: who is killed before that has cached nothing.
+        if !self.simulation.is_calm()
+            && self.simulation.scheduler.happens(self.simulation.scenario.machines.loses_cached)
+        {
+            return Ok(());
+        }
         self.write(|store| store.cache(key, content))
     }
 }

@@ -69,6 +69,8 @@ pub struct MachineFaults {
     pub interrupt_every_ms: u64,
     /// A process dies at a call of the local store, in millionths of the calls.
     pub dies_in_store: u64,
+    /// What an extension caches is gone before it is written, in millionths of the calls.
+    pub loses_cached: u64,
 }
 
 /// One scenario.
@@ -204,6 +206,7 @@ impl Scenario {
             move_every_ms: if self.requests.stale_listing == 0 && self.locks { every() } else { 0 },
             interrupt_every_ms: every(),
             dies_in_store: if scheduler.below(4) == 0 { 20_000 } else { 0 },
+            loses_cached: if scheduler.below(4) == 0 { 200_000 } else { 0 },
         };
     }
 }
