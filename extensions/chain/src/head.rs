@@ -253,6 +253,11 @@ impl Head {
         integrity::seal(self)
     }
 
+    /// How many bytes `encode` would answer.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        integrity::sealed_bytes(self)
+    }
+
     /// The commit with this id, if it is remembered.
     pub fn commit(&self, id: &str) -> Option<&CommitRecord> {
         self.commits.iter().find(|commit| commit.id == id)

@@ -6,6 +6,8 @@
 //! byte lies outside of it; it stays the same in all formats. It finds damage. It does not keep out who may write to the
 //! store: that is the store's own affair. Segments need none, they are named by the digest of their bytes.
 
+use std::io;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -35,6 +37,32 @@ pub(crate) fn seal(record: &impl Serialize) -> Vec<u8> {
     // In the place of the brace that the object begins with.
     sealed[start] = comma[0];
     sealed
+}
+
+/// How many bytes [`seal`] makes of `record`, without making them.
+pub(crate) fn sealed_bytes(record: &impl Serialize) -> usize {
+    BEFORE.len() + DIGITS + AFTER.len() - 1 + json_bytes(record)
+}
+
+/// How many bytes `value` has as JSON, without writing them: what is counted may be a hundred times what is written.
+pub(crate) fn json_bytes(value: &impl Serialize) -> usize {
+    let mut counted = Counted(0);
+    serde_json::to_writer(&mut counted, value).expect("records of the store have only string keys");
+    counted.0
+}
+
+/// Counts what is written to it.
+struct Counted(usize);
+
+impl io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads the record at `key`: size, then checksum, then format, then shape. Untrusted: what is wrong names the key.
@@ -114,6 +142,7 @@ mod tests {
     fn a_record_is_read_back_and_any_changed_missing_or_added_byte_is_corrupt() {
         let bytes = seal(&example());
         assert_eq!(unseal::<Example>("k", &bytes, 1_000).unwrap(), example());
+        assert_eq!(sealed_bytes(&example()), bytes.len());
         let refused = |bytes: &[u8]| {
             let error = unseal::<Example>("some/key", bytes, 1_000).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Corrupt, "{error}");

@@ -3,10 +3,13 @@
 //! Only segments whose key range is touched are rewritten. Segments that are no longer named by the head are left behind;
 //! a sweep of orphans deletes them.
 
+use std::borrow::Borrow;
+
 use crate::chain::Chain;
 use crate::error::Result;
 use crate::head::{Head, SegmentReference};
 use crate::index::{Segments, segment_cache_key};
+use crate::integrity;
 use crate::keys;
 use crate::limits::{
     BUFFER_BYTES_MAX, BUFFER_RECORDS_MAX, HEAD_SPILL_BYTES, PACK_PARTS_MAX, REFERENCES_BYTES_MAX,
@@ -21,7 +24,7 @@ impl<W: World> Chain<W> {
     /// Makes the head small enough to be written. No request while it is; one upload when `recent` moves to the buffer;
     /// some for each touched segment when the buffer is full.
     pub(crate) async fn spill(&self, address: Address<'_>, segments: &mut Segments, head: &mut Head) -> Result<()> {
-        if head.encode().len() <= HEAD_SPILL_BYTES {
+        if head.encoded_bytes() <= HEAD_SPILL_BYTES {
             return Ok(());
         }
         let buffered = match &head.buffer {
@@ -29,8 +32,7 @@ impl<W: World> Chain<W> {
             None => Vec::new(),
         };
         let overlay = merge(buffered, std::mem::take(&mut head.recent));
-        let bytes = serde_json::to_vec(&overlay).expect("records have only string keys").len();
-        if overlay.len() <= BUFFER_RECORDS_MAX && bytes <= BUFFER_BYTES_MAX {
+        if overlay.len() <= BUFFER_RECORDS_MAX && integrity::json_bytes(&overlay) <= BUFFER_BYTES_MAX {
             head.buffer = Some(self.write_segment(address, &overlay).await?);
             return Ok(());
         }
@@ -73,7 +75,7 @@ impl<W: World> Chain<W> {
         segments: &mut Segments,
         references: Vec<SegmentReference>,
     ) -> Result<Vec<SegmentReference>> {
-        let bytes = serde_json::to_vec(&references).expect("references have only string keys").len();
+        let bytes = integrity::json_bytes(&references);
         if bytes <= REFERENCES_BYTES_MAX {
             return Ok(references);
         }
@@ -95,8 +97,7 @@ impl<W: World> Chain<W> {
         }
         let count = (references.len() * REFERENCES_BYTES_MAX / 2 / bytes.max(1)).max(1);
         let target = all.len().div_ceil(count).max(SEGMENT_RECORDS_TARGET);
-        let pieces: Vec<Vec<Record>> = all.chunks(target).map(<[Record]>::to_vec).collect();
-        let mut references = self.write_segments(address, &pieces).await?;
+        let mut references = self.write_segments(address, &chunks(all, target)).await?;
         sort(&mut references);
         Ok(references)
     }
@@ -148,14 +149,17 @@ impl<W: World> Chain<W> {
 }
 
 /// Two sorted lists in one; of two records with the same key the one of `newer` stays.
-pub(crate) fn merge(older: Vec<Record>, newer: Vec<Record>) -> Vec<Record> {
+pub(crate) fn merge<R: Borrow<Record>>(older: Vec<R>, newer: Vec<R>) -> Vec<R> {
+    if older.is_empty() {
+        return newer;
+    }
     let mut merged = Vec::with_capacity(older.len() + newer.len());
     let mut older = older.into_iter().peekable();
     for record in newer {
-        while let Some(other) = older.next_if(|other| other.key() < record.key()) {
+        while let Some(other) = older.next_if(|other| other.borrow().key() < record.borrow().key()) {
             merged.push(other);
         }
-        older.next_if(|other| other.key() == record.key());
+        older.next_if(|other| other.borrow().key() == record.borrow().key());
         merged.push(record);
     }
     merged.extend(older);
@@ -187,10 +191,10 @@ pub(crate) fn prune(head: &mut Head, records: Vec<Record>, since_ms: u64) -> Vec
 }
 
 /// Records by the index of the segment whose key range they fall in.
-pub(crate) fn parts_of(segments: &[SegmentReference], records: Vec<Record>) -> Vec<(usize, Vec<Record>)> {
-    let mut parts: Vec<(usize, Vec<Record>)> = Vec::new();
+pub(crate) fn parts_of<R: Borrow<Record>>(segments: &[SegmentReference], records: Vec<R>) -> Vec<(usize, Vec<R>)> {
+    let mut parts: Vec<(usize, Vec<R>)> = Vec::new();
     for record in records {
-        let index = segment_of(segments, record.key());
+        let index = segment_of(segments, record.borrow().key());
         match parts.last_mut() {
             Some((last, part)) if *last == index => part.push(record),
             _ => parts.push((index, vec![record])),
@@ -208,11 +212,19 @@ pub(crate) fn split(records: Vec<Record>, target: usize) -> Vec<Vec<Record>> {
     if records.is_empty() {
         return Vec::new();
     }
-    let bytes = serde_json::to_vec(&records).expect("records have only string keys").len();
+    let bytes = integrity::json_bytes(&records);
     let too_many = records.len() > target * SEGMENT_SPLIT_FACTOR;
     let by_count = if too_many { records.len().div_ceil(target) } else { 1 };
     let pieces = by_count.max(bytes.div_ceil(SEGMENT_BYTES_TARGET_MAX));
-    records.chunks(records.len().div_ceil(pieces)).map(<[Record]>::to_vec).collect()
+    let length = records.len().div_ceil(pieces);
+    chunks(records, length)
+}
+
+/// In pieces of `length`; the last may have fewer.
+fn chunks(records: Vec<Record>, length: usize) -> Vec<Vec<Record>> {
+    let pieces = records.len().div_ceil(length);
+    let mut rest = records.into_iter();
+    (0..pieces).map(|_| rest.by_ref().take(length).collect()).collect()
 }
 
 pub(crate) fn sort(references: &mut [SegmentReference]) {

@@ -15,19 +15,14 @@ use peat_wasm::{
 use crate::buckets;
 
 /// One host for all tests of a process: a component is compiled once.
-static HOST: LazyLock<(Host, tempfile::TempDir)> = LazyLock::new(|| {
-    let place = tempfile::tempdir().unwrap();
-    let options = HostOptions {
-        cache_dir: place.path().join("cache"),
-        cache_bytes_max: u64::MAX,
-        quick_bytes_min: None,
-        key_file: place.path().join("key"),
-        limits: Limits::default(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-    };
-    (Host::new(options), place)
-});
+static HOST: LazyLock<Components> = LazyLock::new(|| Components::new(Limits::default()));
+
+/// A host of components.
+#[derive(Debug)]
+pub struct Components {
+    host: Host,
+    _place: tempfile::TempDir,
+}
 
 /// Each extension takes what it wants of it.
 const GRANTED: [Capability; 2] = [Capability::Directory, Capability::Bucket];
@@ -54,39 +49,61 @@ pub struct Own {
 
 /// The extension of a file, over `place`.
 pub async fn open(file: &str, place: &Place, own: Own) -> ComponentDatastore {
-    let mut directory: Option<Arc<dyn ObjectStore>> = None;
-    let mut bucket: Option<Arc<dyn ObjectStore>> = None;
-    match place {
-        Place::Directory(path) => directory = Some(Arc::new(DirectoryObjects::open(path).unwrap())),
-        Place::Bucket(settings) => bucket = Some(Arc::new(buckets::open((**settings).clone()).await)),
-    }
-    let binding = DatastoreBinding {
-        namespace: NamespaceName::default_namespace(),
-        capabilities: GrantedCapabilities::from_iter(GRANTED),
-        settings: serde_json::json!({ "path": "shared" }),
-        directory,
-        bucket,
-        secrets: BTreeMap::new(),
-        replica: own.replica,
-        spool: own.spool,
-        identity: Arc::new(ProcessIdentity::new("conformance").unwrap()),
-        observer: Arc::new(Silent),
-        launcher: own.launcher,
-        movement: Movement::default(),
-    };
-    HOST.0.datastore(source(file), binding).await.unwrap()
+    HOST.open(file, place, own).await
 }
 
-fn source(file: &str) -> ExtensionSource {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/components").join(file);
-    let bytes = std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; build the guests with `cargo xtask guests`", path.display()));
-    let granted = GrantedCapabilities::from_iter(GRANTED);
-    let inspected = HOST.0.inspect(file, &bytes, &granted).unwrap();
-    ExtensionSource {
-        name: inspected.metadata.name.clone(),
-        path,
-        digest: inspected.digest,
-        metadata: Arc::new(inspected.metadata),
+impl Components {
+    /// A host whose guests may use so much.
+    pub fn new(limits: Limits) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let options = HostOptions {
+            cache_dir: place.path().join("cache"),
+            cache_bytes_max: u64::MAX,
+            quick_bytes_min: None,
+            key_file: place.path().join("key"),
+            limits,
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+        };
+        Self { host: Host::new(options), _place: place }
+    }
+
+    /// The extension of a file, over `place`.
+    pub async fn open(&self, file: &str, place: &Place, own: Own) -> ComponentDatastore {
+        let mut directory: Option<Arc<dyn ObjectStore>> = None;
+        let mut bucket: Option<Arc<dyn ObjectStore>> = None;
+        match place {
+            Place::Directory(path) => directory = Some(Arc::new(DirectoryObjects::open(path).unwrap())),
+            Place::Bucket(settings) => bucket = Some(Arc::new(buckets::open((**settings).clone()).await)),
+        }
+        let binding = DatastoreBinding {
+            namespace: NamespaceName::default_namespace(),
+            capabilities: GrantedCapabilities::from_iter(GRANTED),
+            settings: serde_json::json!({ "path": "shared" }),
+            directory,
+            bucket,
+            secrets: BTreeMap::new(),
+            replica: own.replica,
+            spool: own.spool,
+            identity: Arc::new(ProcessIdentity::new("conformance").unwrap()),
+            observer: Arc::new(Silent),
+            launcher: own.launcher,
+            movement: Movement::default(),
+        };
+        self.host.datastore(self.source(file), binding).await.unwrap()
+    }
+
+    fn source(&self, file: &str) -> ExtensionSource {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/components").join(file);
+        let bytes = std::fs::read(&path)
+            .unwrap_or_else(|error| panic!("{}: {error}; build the guests with `cargo xtask guests`", path.display()));
+        let granted = GrantedCapabilities::from_iter(GRANTED);
+        let inspected = self.host.inspect(file, &bytes, &granted).unwrap();
+        ExtensionSource {
+            name: inspected.metadata.name.clone(),
+            path,
+            digest: inspected.digest,
+            metadata: Arc::new(inspected.metadata),
+        }
     }
 }

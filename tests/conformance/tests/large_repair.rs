@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use peat_conformance_tests::components::{Own, Place, open};
+use peat_conformance_tests::components::{Components, Own, Place};
 use peat_conformance_tests::samples::{append, commit_id, new_entry, partition};
 use peat_core::collection::CollectPorts;
 use peat_core::content::SharedContent;
@@ -22,11 +22,15 @@ use peat_core::ports::{
 };
 use peat_store::SystemClock;
 use peat_test_support::local_store::MemoryStore;
+use peat_wasm::Limits;
 
 const TTL: Duration = Duration::from_secs(60);
 
 /// Entries of one commit.
 const COMMIT: usize = 10_000;
+
+/// What a guest has here, in bytes: less than it has by default, so that a repair keeps a margin.
+const MEMORY: u64 = 192 * 1024 * 1024;
 
 /// The memory of a machine whose cache is gone.
 struct WithoutCache(Arc<MemoryStore>);
@@ -48,6 +52,7 @@ impl Replica for WithoutCache {
 struct Machine {
     store: Arc<MemoryStore>,
     datastore: peat_wasm::ComponentDatastore,
+    _components: Components,
 }
 
 impl Machine {
@@ -55,7 +60,8 @@ impl Machine {
         let store = Arc::new(MemoryStore::default());
         let replica = Arc::new(WithoutCache(store.clone()));
         let own = Own { spool: store.clone(), replica, launcher: None };
-        Self { datastore: open("peat-directory.wasm", place, own).await, store }
+        let components = Components::new(Limits { memory_bytes: MEMORY, ..Limits::default() });
+        Self { datastore: components.open("peat-directory.wasm", place, own).await, store, _components: components }
     }
 
     async fn commit(&self, number: usize, entries: usize) {

@@ -134,3 +134,39 @@ fn many_small_contents_exceed_the_bound_by_fifteen_of_them_at_most() {
     }
     assert!(cached(&store, "key-1").is_none() && cached(&store, "key-199").is_some());
 }
+
+#[test]
+fn a_head_that_is_cached_for_every_run_takes_the_room_of_one() {
+    let place = tempfile::tempdir().unwrap();
+    let (store, database) = (open(place.path()), database(place.path()));
+    let contents = || -> i64 { database.query_row("SELECT count(*) FROM contents", (), |row| row.get(0)).unwrap() };
+    for number in 0..1_000 {
+        store.cache("root", &content::in_memory(bytes(number, 20_000))).unwrap();
+        store.mark_read(&[]).unwrap();
+        assert_eq!(contents(), 1, "after {number}");
+    }
+    let pages: i64 = database.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    let page: i64 = database.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
+    assert!(pages * page < 500_000, "{pages} pages of {page} bytes");
+}
+
+#[test]
+fn content_that_leaves_the_cache_stays_for_whoever_else_has_it() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    let committed = append(1, "p", vec![new_entry("a", b"of both")]);
+    store.stage(&committed, 1).unwrap();
+    for key in ["one", "other"] {
+        store.cache(key, &content::in_memory(*b"of both")).unwrap();
+        store.cache(key, &content::in_memory(*b"")).unwrap();
+        store.mark_read(&[]).unwrap();
+    }
+    store.cache("one", &content::in_memory(*b"of two keys")).unwrap();
+    store.cache("other", &content::in_memory(*b"of two keys")).unwrap();
+    store.mark_read(&[]).unwrap();
+    store.cache("one", &content::in_memory(*b"")).unwrap();
+    store.mark_read(&[]).unwrap();
+    assert_eq!(cached(&store, "other").as_deref(), Some(&b"of two keys"[..]));
+    let pending = store.pending(None).unwrap();
+    assert_eq!(read(&pending[0].changes.append[0].content), b"of both");
+}

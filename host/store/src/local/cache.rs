@@ -9,6 +9,7 @@ use peat_core::ports::StoreError;
 use rusqlite::{OptionalExtension, Row, Transaction};
 
 use super::Inner;
+use super::collect::delete_unreferenced;
 use super::contents::{Prepared, ROW_BYTES_MAX, Stored, unreference};
 use super::failure::Failure;
 use super::statements::Cached as _;
@@ -168,8 +169,14 @@ fn evict(transaction: &Transaction<'_>, most: i64) -> Result<bool, Failure> {
     Ok(evicted)
 }
 
+/// A content in a row goes at once: every run replaces the head it had cached, and few machines are ever collected. A file
+/// may only go in a transaction that does nothing else.
 fn forget(transaction: &Transaction<'_>, key: &str) -> Result<(), Failure> {
     let sql = "DELETE FROM cache WHERE key = ?1 RETURNING digest";
     let digest = transaction.query_row_cached(sql, [key], |row| row.get::<_, Vec<u8>>(0)).optional()?;
-    digest.map_or(Ok(()), |digest| unreference(transaction, &digest))
+    let Some(digest) = digest else { return Ok(()) };
+    match delete_unreferenced(transaction, &digest, false)? {
+        Some(_) => Ok(()),
+        None => unreference(transaction, &digest),
+    }
 }

@@ -51,15 +51,7 @@ impl Inner {
 
     fn collect_one(&self, transaction: &Transaction<'_>, digest: &[u8]) -> Result<u64, Failure> {
         transaction.execute_cached("DELETE FROM unreferenced WHERE digest = ?1", [digest])?;
-        let sql = "DELETE FROM contents WHERE digest = ?1
-                   AND NOT EXISTS (SELECT 1 FROM entries WHERE digest = ?1)
-                   AND NOT EXISTS (SELECT 1 FROM pending_entries WHERE digest = ?1)
-                   AND NOT EXISTS (SELECT 1 FROM cache WHERE digest = ?1)
-                   RETURNING size, bytes IS NULL";
-        let deleted = transaction
-            .query_row_cached(sql, [digest], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?)))
-            .optional()?;
-        let Some((size, in_file)) = deleted else { return Ok(0) };
+        let Some((size, in_file)) = delete_unreferenced(transaction, digest, true)? else { return Ok(0) };
         if in_file {
             self.files.remove(&digest_of(digest)?)?;
         }
@@ -97,4 +89,20 @@ impl Inner {
             Ok(0)
         })
     }
+}
+
+/// Deletes a content that nothing refers to, one that has a file only with `files`. Answers its size in bytes and whether it
+/// has a file, which is the caller's to delete.
+pub(super) fn delete_unreferenced(
+    transaction: &Transaction<'_>,
+    digest: &[u8],
+    files: bool,
+) -> Result<Option<(i64, bool)>, Failure> {
+    let sql = "DELETE FROM contents WHERE digest = ?1 AND (?2 OR bytes IS NOT NULL)
+               AND NOT EXISTS (SELECT 1 FROM entries WHERE digest = ?1)
+               AND NOT EXISTS (SELECT 1 FROM pending_entries WHERE digest = ?1)
+               AND NOT EXISTS (SELECT 1 FROM cache WHERE digest = ?1)
+               RETURNING size, bytes IS NULL";
+    let row = (digest, files);
+    Ok(transaction.query_row_cached(sql, row, |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }

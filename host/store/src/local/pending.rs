@@ -187,8 +187,10 @@ pub(super) fn discard(transaction: &Transaction<'_>, commit: &CommitId) -> Resul
     }
 }
 
+/// What was confirmed is referred to by its entries: only the content of others is marked.
 fn delete(transaction: &Transaction<'_>, sequence: i64) -> Result<(), Failure> {
-    let sql = "INSERT OR IGNORE INTO unreferenced SELECT digest FROM pending_entries WHERE sequence = ?1";
+    let sql = "INSERT OR IGNORE INTO unreferenced SELECT digest FROM pending_entries AS staged WHERE sequence = ?1
+               AND NOT EXISTS (SELECT 1 FROM entries WHERE entries.digest = staged.digest)";
     transaction.execute_cached(sql, [sequence])?;
     for table in ["pending_entries", "pending_removals", "pending"] {
         transaction.execute_cached(&format!("DELETE FROM {table} WHERE sequence = ?1"), [sequence])?;

@@ -349,7 +349,7 @@ fn reference_fault(
 }
 
 /// Adds what is among these records.
-pub(in crate::maintenance) fn count(totals: &mut Totals, records: &[Record]) {
+pub(in crate::maintenance) fn count<'a>(totals: &mut Totals, records: impl IntoIterator<Item = &'a Record>) {
     for record in records {
         match record {
             Record::Entry(entry) => {

@@ -1,6 +1,8 @@
 //! The index: segments are put back or given up, versions whose content is lost become marks, and what is counted is counted
 //! again. One compare-and-swap under a lease.
 
+use std::collections::BTreeMap;
+
 use super::{RepairRequest, Repaired};
 use crate::chain::{Chain, Swap};
 use crate::commit::mark_gone;
@@ -30,12 +32,16 @@ impl<W: World> Chain<W> {
         repaired: &mut Repaired,
     ) -> Result<()> {
         let mut foreseen = repaired.clone();
-        let mut segments = Segments::default();
-        let mended = self.mended(address, &mut segments, head, request, unsound, &mut foreseen).await?;
-        if mended.is_none() || request.dry_run {
+        // A large index is not held a second time while it is mended.
+        let is_sound = {
+            let mut segments = Segments::default();
+            self.mended(address, &mut segments, head, request, unsound, &mut foreseen).await?.is_none()
+        };
+        if is_sound || request.dry_run {
             *repaired = foreseen;
             return Ok(());
         }
+        let foreseen = foreseen.notes;
         let deadline_ms = self.world.elapsed_ms().saturating_add(request.wait_ms);
         let (lease, _) = self.acquire_one(address, request.ttl_ms, deadline_ms).await?;
         let written = self.mend_leased(address, request, unsound, &lease, repaired).await;
@@ -45,7 +51,7 @@ impl<W: World> Chain<W> {
         }
         // What was put back before the lease was had.
         let is_new = |note: &String| !repaired.notes.contains(note);
-        let notes: Vec<String> = foreseen.notes.into_iter().filter(is_new).collect();
+        let notes: Vec<String> = foreseen.into_iter().filter(is_new).collect();
         repaired.notes.extend(notes);
         Ok(())
     }
@@ -225,9 +231,9 @@ impl<W: World> Chain<W> {
     }
 
     /// The sizes of the packs in the store, by id.
-    async fn pack_sizes(&self, address: Address<'_>) -> Result<std::collections::BTreeMap<String, u64>> {
+    async fn pack_sizes(&self, address: Address<'_>) -> Result<BTreeMap<String, u64>> {
         let prefix = keys::pack_prefix(address.namespace, address.partition);
-        let mut sizes = std::collections::BTreeMap::new();
+        let mut sizes = BTreeMap::new();
         let mut cursor = None;
         loop {
             let listing = self.world.list(&prefix, cursor.as_deref()).await?;
@@ -244,18 +250,20 @@ impl<W: World> Chain<W> {
     /// What the index of `head` holds.
     async fn counted(&self, address: Address<'_>, segments: &mut Segments, head: &Head) -> Result<Totals> {
         let buffered = match &head.buffer {
-            Some(reference) => self.segment(address, segments, reference).await?.to_vec(),
-            None => Vec::new(),
+            Some(reference) => Some(self.segment(address, segments, reference).await?),
+            None => None,
         };
+        let buffered = buffered.iter().flat_map(|records| records.iter()).collect();
+        let over = merge(buffered, head.recent.iter().collect());
+        let mut over: BTreeMap<usize, Vec<&Record>> = parts_of(&head.segments, over).into_iter().collect();
         let mut totals = Totals::default();
-        let mut over: std::collections::BTreeMap<usize, Vec<Record>> =
-            parts_of(&head.segments, merge(buffered, head.recent.clone())).into_iter().collect();
         for unit in 0..head.segments.len().max(1) {
             let sorted = match head.segments.get(unit) {
-                Some(reference) => self.segment(address, segments, reference).await?.to_vec(),
-                None => Vec::new(),
+                Some(reference) => Some(self.segment(address, segments, reference).await?),
+                None => None,
             };
-            count(&mut totals, &merge(sorted, over.remove(&unit).unwrap_or_default()));
+            let sorted = sorted.iter().flat_map(|records| records.iter()).collect();
+            count(&mut totals, merge(sorted, over.remove(&unit).unwrap_or_default()));
         }
         Ok(totals)
     }
