@@ -264,9 +264,10 @@ pub async fn a_listing_is_sorted_and_comes_in_pages(store: &impl ObjectStore) {
     }
     expected.sort();
     let first = store.list("many/", false, None).await.unwrap();
-    assert_eq!(first.objects.len(), 1_000);
-    let second = store.list("many/", false, first.cursor.as_deref()).await.unwrap();
-    assert_eq!((second.objects.len(), second.cursor), (30, None));
+    // S3: a page may have fewer than it was asked for; `keys` follows them to the end, and none has more.
+    assert!(first.cursor.is_some(), "one page of {}", first.objects.len());
+    let listed: Vec<&str> = first.objects.iter().map(|object| object.key.as_str()).collect();
+    assert_eq!(listed, expected[..listed.len()]);
     assert_eq!(keys(store, "many/", false).await, expected);
     let folded = store.list("many/", true, None).await.unwrap();
     assert_eq!((folded.objects.len(), folded.cursor), (7, None));
