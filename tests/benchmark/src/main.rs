@@ -30,7 +30,8 @@ cargo xtask bench store [--quick] [--seed N] [--only ROWS]
 
   --quick      a tenth of the data: to try it out
   --seed N     another data set [1]
-  --only ROWS  nothing else: clones, writes, bulk, partitions, queue, killed or moves
+  --only ROWS  nothing else: clones, writes, bulk, partitions, machines, queue,
+               killed or moves
 ";
 
 struct Arguments {

@@ -1,23 +1,14 @@
 //! Many writers.
 
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use peat_core::repository::Model;
 use peat_end_to_end_tests::Checkout;
-use tokio::task::JoinSet;
-use tokio_util::task::LocalPoolHandle;
 
-use super::plain;
 use crate::figures::{Figures, Target};
-use crate::native::Native;
-use crate::process::{Running, cpu_of_ended, cpu_of_this, run, start, wait_for};
+use crate::process::{Running, cpu_of_ended, run, start, wait_for};
 use crate::traffic::Traffic;
-use crate::world::{LATENCY, SLOW, SLOWLY, WRITERS, World, head, model, peat, writer};
-
-/// How often what takes a tenth of a second is measured.
-const ROUNDS: usize = 5;
+use crate::world::{LATENCY, SLOW, SLOWLY, WRITERS, World, head, peat, writer};
 
 /// Processes that want one partition.
 const QUEUED: usize = 16;
@@ -47,18 +38,6 @@ pub(crate) fn many_partitions(world: &World, figures: &mut Figures) {
     let started_s = all_at_once(|_| peat(&here, "version"));
     let started = format!("as many processes of `peat version` / one of these {WRITERS}");
     figures.add(&started, "", Target::None, started_s / at_once.alone_s);
-    in_one_process(world, figures);
-}
-
-/// The same as machines without processes and without wasm, and what the SDK and the store need for their requests alone.
-fn in_one_process(world: &World, figures: &mut Figures) {
-    let (alone_s, together_s, cpu_s) = world.runtime.block_on(machines_in_one_process(world));
-    figures.add("machines in one process: one writer", "s", Target::None, alone_s);
-    figures.add("machines in one process: all / one", "", Target::Timed(2.0), together_s / alone_s);
-    let cpu_ms = cpu_s / WRITERS as f64 * 1000.0;
-    figures.add("processor time of one of them, the store's included", "ms", Target::None, cpu_ms);
-    let (alone_s, together_s) = world.runtime.block_on(plain::writes(world));
-    figures.add("plain requests of the SDK in their place: all / one", "", Target::None, together_s / alone_s);
 }
 
 /// All writers, and one of them.
@@ -90,54 +69,6 @@ fn all_at_once(command: impl Fn(usize) -> Command) -> f64 {
     let running: Vec<Running> = (0..WRITERS).map(|number| start(command(number))).collect();
     running.into_iter().for_each(Running::end);
     began.elapsed().as_secs_f64()
-}
-
-/// Memory in the place of disks.
-const MEMORY: &str = "/dev/shm";
-
-/// A machine each, without processes: tells the store's share from that of starting them. As many machines have as many disks:
-/// what they write lies in memory where there is some, for here all of them would wait for one. Answers the time of one and of
-/// all, each the median of some rounds, and the processor time of all in one round.
-async fn machines_in_one_process(world: &World) -> (f64, f64, f64) {
-    let place = tempfile::tempdir_in(MEMORY).or_else(|_| tempfile::tempdir_in(world.scratch.path())).unwrap();
-    let threads = LocalPoolHandle::new(std::thread::available_parallelism().map_or(1, usize::from));
-    let mut machines = Vec::with_capacity(WRITERS);
-    for number in 0..WRITERS {
-        let machine = Arc::new(Native::among(world, place.path(), &threads).await);
-        machine.write_1_kib(task(number)).await;
-        machines.push(machine);
-    }
-    let writes = |machines: &[Arc<Native>]| -> JoinSet<()> {
-        let write = |(number, machine): (usize, &Arc<Native>)| {
-            let machine = Arc::clone(machine);
-            async move { machine.write_1_kib(task(number)).await }
-        };
-        machines.iter().enumerate().map(write).collect()
-    };
-    let (mut alone, mut together, mut cpu_s) = (Vec::new(), Vec::new(), 0.0);
-    for _ in 0..ROUNDS {
-        alone.push(took(writes(&machines[..1]).join_all()).await);
-        let cpu_before = cpu_of_this();
-        together.push(took(writes(&machines).join_all()).await);
-        cpu_s += cpu_of_this() - cpu_before;
-    }
-    (median(alone), median(together), cpu_s / ROUNDS as f64)
-}
-
-/// In seconds.
-async fn took(work: impl Future) -> f64 {
-    let began = Instant::now();
-    work.await;
-    began.elapsed().as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn task(number: usize) -> Model {
-    model(&format!("task-{number:02}"), "true")
 }
 
 /// One partition, from as many machines.

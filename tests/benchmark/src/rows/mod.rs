@@ -4,6 +4,7 @@ mod bulk;
 pub(crate) mod clones;
 mod contention;
 mod killed;
+mod machines;
 pub(crate) mod moves;
 mod plain;
 pub(crate) mod writes;
@@ -22,6 +23,8 @@ pub(crate) enum Rows {
     Bulk,
     /// Many writers of a partition each.
     Partitions,
+    /// The same as machines of one process.
+    Machines,
     /// Many writers of one partition.
     Queue,
     /// A holder that dies.
@@ -32,11 +35,12 @@ pub(crate) enum Rows {
 
 impl Rows {
     /// In an order in which nothing disturbs what comes later.
-    const ALL: [(&str, Self); 7] = [
+    const ALL: [(&str, Self); 8] = [
         ("clones", Self::Clones),
         ("writes", Self::Writes),
         ("bulk", Self::Bulk),
         ("partitions", Self::Partitions),
+        ("machines", Self::Machines),
         ("queue", Self::Queue),
         ("killed", Self::Killed),
         ("moves", Self::Moves),
@@ -69,6 +73,7 @@ pub(crate) fn measure(rows: Rows, world: &World, figures: &mut Figures) {
         }
         Rows::Bulk => bulk::measure(world, figures),
         Rows::Partitions => contention::many_partitions(world, figures),
+        Rows::Machines => machines::measure(world, figures),
         Rows::Queue => contention::one_partition(world, figures),
         Rows::Killed => killed::measure(world, figures),
         Rows::Moves => moves::measure(world, figures),

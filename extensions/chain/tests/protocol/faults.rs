@@ -1,17 +1,14 @@
 //! Seeded schedules of several writers on a faulty store: nothing acknowledged is lost, nothing is done twice, numbers never
 //! fall. A failing seed reproduces with `PEAT_CHAIN_SEED=n`; `PEAT_CHAIN_SEEDS=n` runs more of them.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use peat_chain::memory::{Bytes, Fault, Faults, Machine, Schedule, Store};
 use peat_chain::types::{Depth, Lease, PushRequest, Receipt};
 use peat_chain::{Chain, Error, ErrorKind};
-use support::*;
+
+use crate::support::*;
 
 const WRITERS: u32 = 4;
 const COMMITS: u32 = 5;

@@ -1,13 +1,10 @@
 //! Namespaces: made, listed, moved while they are in use, deleted.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use peat_chain::ErrorKind;
 use peat_chain::memory::Store;
 use peat_chain::types::{NamespaceState, PullRequest, Wanted};
-use support::*;
+
+use crate::support::*;
 
 const NEW: &str = "new";
 

@@ -1,17 +1,14 @@
 //! What those who wait for a partition are promised, over many seeds: who has taken a place in the queue is served in the
 //! order in which the waits began, a handover takes a few round trips, and a writer that nobody is in the way of needs two.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use std::cell::RefCell;
 
 use peat_chain::Chain;
 use peat_chain::memory::{Machine, Schedule, Store};
 use peat_chain::ports::Clock as _;
 use peat_chain::types::{AcquireRequest, PushRequest};
-use support::*;
+
+use crate::support::*;
 
 /// A round trip to the store in virtual milliseconds.
 const ROUND_TRIP_MS: u64 = 20;

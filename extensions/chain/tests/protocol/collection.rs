@@ -1,14 +1,11 @@
 //! Collection, sweeping and compaction: what goes, what stays, what it costs.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use peat_chain::maintenance::{CollectRequest, Collected, Room};
 use peat_chain::memory::{Machine, Schedule, Store};
 use peat_chain::types::{Lifetime, PullRequest, Wanted};
 use peat_chain::{Chain, ErrorKind, Result};
-use support::*;
+
+use crate::support::*;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const NOTE_MS: u64 = 60_000;
@@ -476,7 +473,7 @@ const SCOPE: &str = "default.scope-1";
 
 /// Everything that a namespace tells, each with its content; the number of them.
 async fn readable(store: &Store, namespace: &str) -> usize {
-    support::contents(store, namespace).await.unwrap().len()
+    crate::support::contents(store, namespace).await.unwrap().len()
 }
 
 #[test]

@@ -1,13 +1,10 @@
 //! What it costs to see who holds and who waits for what.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use peat_chain::Chain;
 use peat_chain::memory::Machine;
 use peat_chain::types::{AcquireRequest, LeaseStatus};
-use support::*;
+
+use crate::support::*;
 
 /// Partitions of the namespace: more than one page of a listing.
 const PARTITIONS: usize = 1_100;

@@ -1,15 +1,12 @@
 //! News for the replica: complete, incremental, paged, and cheap.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use std::collections::BTreeMap;
 
 use peat_chain::memory::{Bytes, Machine, Schedule, Store};
 use peat_chain::types::{DeltaMode, Depth, PulledEntry, PushRequest, VersionReference, Wanted};
 use peat_chain::{Chain, ErrorKind};
-use support::*;
+
+use crate::support::*;
 
 /// A replica as a host would keep it.
 #[derive(Default)]

@@ -1,11 +1,10 @@
 //! Probing: a store that does what it must is set up once; one that does not is refused by name of what it ignored.
 
-mod support;
-
 use peat_chain::ErrorKind;
 use peat_chain::memory::{Schedule, Store};
 use peat_chain::types::Verdict;
-use support::*;
+
+use crate::support::*;
 
 #[test]
 fn a_good_store_is_set_up_once_also_when_several_do_it_at_the_same_time() {

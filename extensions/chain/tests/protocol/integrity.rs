@@ -1,13 +1,10 @@
 //! Every record in the store carries a checksum of itself: one changed byte anywhere is named by its key, and nothing is
 //! done on the strength of it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use peat_chain::memory::{Machine, Store};
 use peat_chain::{Chain, Error, ErrorKind};
-use support::*;
+
+use crate::support::*;
 
 const META: &str = "default/_index/_meta.json";
 

@@ -1,12 +1,11 @@
 //! Leases: one holder at a time, bounded waiting that names whom it waits for, takeover, fencing, the structural lock.
 
-mod support;
-
 use peat_chain::ErrorKind;
 use peat_chain::memory::{Fault, Schedule};
 use peat_chain::meta::{Meta, State};
 use peat_chain::types::AcquireRequest;
-use support::*;
+
+use crate::support::*;
 
 #[test]
 fn a_locked_write_of_a_warm_process_is_three_requests_however_large_the_namespace_is() {

@@ -2,10 +2,6 @@
 //! collects meanwhile. Repairing: what can be had is put back, the rest becomes marks, nothing else is touched.
 //! `PEAT_CHAIN_SEED=n` repeats a seed, `PEAT_CHAIN_SEEDS=n` runs so many.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
@@ -16,7 +12,8 @@ use peat_chain::memory::{Bytes, Machine, Schedule, Store};
 use peat_chain::ports::Clock as _;
 use peat_chain::types::{Entry, VersionReference};
 use peat_chain::{Chain, ErrorKind, Result};
-use support::*;
+
+use crate::support::*;
 
 const META: &str = "default/_index/_meta.json";
 

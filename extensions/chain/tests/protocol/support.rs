@@ -1,6 +1,4 @@
 //! What the tests of the protocol share: a store that is set up, and short ways to run, append and read.
-#![allow(dead_code, unreachable_pub, reason = "every test file uses its own part of it")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use std::rc::Rc;
 
@@ -10,18 +8,18 @@ use peat_chain::types::{
 };
 use peat_chain::{Chain, Result};
 
-pub const NAMESPACE: &str = "default";
-pub const PARTITION: &str = "model--command+shell--0a1b2c3d";
-pub const HEAD: &str = "default/_index/model--command+shell--0a1b2c3d.json";
-pub const TTL_MS: u64 = 30_000;
+pub(crate) const NAMESPACE: &str = "default";
+pub(crate) const PARTITION: &str = "model--command+shell--0a1b2c3d";
+pub(crate) const HEAD: &str = "default/_index/model--command+shell--0a1b2c3d.json";
+pub(crate) const TTL_MS: u64 = 30_000;
 
 /// Runs one future alone on the store.
-pub fn run<T>(store: &Store, future: impl Future<Output = T>) -> T {
+pub(crate) fn run<T>(store: &Store, future: impl Future<Output = T>) -> T {
     Schedule::block_on(store, future)
 }
 
 /// A store that was set up by a machine of its own.
-pub fn store(seed: u64) -> Store {
+pub(crate) fn store(seed: u64) -> Store {
     let store = Store::new(seed);
     let profile = run(&store, machine(&store, 9_999).setup(NAMESPACE)).unwrap();
     assert!(!profile.store_id.is_empty());
@@ -29,27 +27,27 @@ pub fn store(seed: u64) -> Store {
     store
 }
 
-pub fn machine(store: &Store, pid: u32) -> Chain<Machine> {
+pub(crate) fn machine(store: &Store, pid: u32) -> Chain<Machine> {
     Chain::new(Machine::new(store, pid))
 }
 
-pub fn bytes(content: &[u8]) -> Bytes {
+pub(crate) fn bytes(content: &[u8]) -> Bytes {
     Bytes(Rc::new(content.to_vec()))
 }
 
-pub fn digest(content: &[u8]) -> String {
+pub(crate) fn digest(content: &[u8]) -> String {
     use sha2::{Digest as _, Sha256};
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The bytes of a record in the store: an object that begins with the checksum of the rest. Made from
 /// docs/shared-store.md, not from the protocol's code.
-pub fn sealed(record: &str) -> Vec<u8> {
+pub(crate) fn sealed(record: &str) -> Vec<u8> {
     format!("{{\"checksum\":\"{}\",{}", digest(record.as_bytes()), &record[1..]).into_bytes()
 }
 
 /// The record without its checksum.
-pub fn unsealed(bytes: &[u8]) -> String {
+pub(crate) fn unsealed(bytes: &[u8]) -> String {
     let text = std::str::from_utf8(bytes).unwrap();
     let (checksum, rest) = text.strip_prefix("{\"checksum\":\"").unwrap().split_once("\",").unwrap();
     let record = format!("{{{rest}");
@@ -57,7 +55,7 @@ pub fn unsealed(bytes: &[u8]) -> String {
     record
 }
 
-pub fn new_entry(name: &str, content: &[u8], run_id: &str) -> NewEntry<Bytes> {
+pub(crate) fn new_entry(name: &str, content: &[u8], run_id: &str) -> NewEntry<Bytes> {
     let description = Description {
         name: name.to_owned(),
         size: content.len() as u64,
@@ -72,7 +70,7 @@ pub fn new_entry(name: &str, content: &[u8], run_id: &str) -> NewEntry<Bytes> {
     NewEntry { description, content: bytes(content), version_cap: None, version: None }
 }
 
-pub fn push_request(commit_id: &str, append: Vec<NewEntry<Bytes>>, lease: Option<Lease>) -> PushRequest<Bytes> {
+pub(crate) fn push_request(commit_id: &str, append: Vec<NewEntry<Bytes>>, lease: Option<Lease>) -> PushRequest<Bytes> {
     PushRequest {
         namespace: NAMESPACE.to_owned(),
         partition: PARTITION.to_owned(),
@@ -85,7 +83,7 @@ pub fn push_request(commit_id: &str, append: Vec<NewEntry<Bytes>>, lease: Option
     }
 }
 
-pub fn acquire_request(wait_ms: u64) -> AcquireRequest {
+pub(crate) fn acquire_request(wait_ms: u64) -> AcquireRequest {
     AcquireRequest {
         namespace: NAMESPACE.to_owned(),
         partitions: vec![PARTITION.to_owned()],
@@ -95,31 +93,31 @@ pub fn acquire_request(wait_ms: u64) -> AcquireRequest {
     }
 }
 
-pub async fn acquire(chain: &Chain<Machine>, wait_ms: u64) -> Result<Lease> {
+pub(crate) async fn acquire(chain: &Chain<Machine>, wait_ms: u64) -> Result<Lease> {
     chain.acquire(&acquire_request(wait_ms)).await.map(|leases| leases.into_iter().next().unwrap())
 }
 
 /// Acquires, commits one entry and releases.
-pub async fn write(chain: &Chain<Machine>, commit_id: &str, name: &str, content: &[u8]) -> Result<Receipt> {
+pub(crate) async fn write(chain: &Chain<Machine>, commit_id: &str, name: &str, content: &[u8]) -> Result<Receipt> {
     let lease = acquire(chain, 600_000).await?;
     chain.push(&push_request(commit_id, vec![new_entry(name, content, commit_id)], Some(lease))).await
 }
 
-pub fn pull_request(cursor: Option<String>) -> PullRequest {
+pub(crate) fn pull_request(cursor: Option<String>) -> PullRequest {
     PullRequest { namespace: NAMESPACE.to_owned(), partitions: None, leases: Vec::new(), depth: Depth::Index, cursor }
 }
 
-pub async fn pull(chain: &Chain<Machine>) -> Result<PullPage<Bytes>> {
+pub(crate) async fn pull(chain: &Chain<Machine>) -> Result<PullPage<Bytes>> {
     chain.pull(&pull_request(None)).await
 }
 
 /// The same commit in another namespace.
-pub fn push_to(namespace: &str, request: PushRequest<Bytes>) -> PushRequest<Bytes> {
+pub(crate) fn push_to(namespace: &str, request: PushRequest<Bytes>) -> PushRequest<Bytes> {
     PushRequest { namespace: namespace.to_owned(), ..request }
 }
 
 /// Acquires, commits one entry and releases, in any namespace and partition.
-pub async fn write_to(
+pub(crate) async fn write_to(
     chain: &Chain<Machine>,
     (namespace, partition): (&str, &str),
     commit_id: &str,
@@ -137,7 +135,7 @@ pub async fn write_to(
 }
 
 /// Everything a namespace has, as (partition, name, version, run, content): told to a machine that knows nothing.
-pub async fn contents(
+pub(crate) async fn contents(
     store: &Store,
     namespace: &str,
 ) -> Result<std::collections::BTreeMap<(String, String, u64), (String, Vec<u8>)>> {
@@ -163,7 +161,7 @@ pub async fn contents(
 }
 
 /// Takes steps until the last, as a host does.
-pub async fn to_the_end(
+pub(crate) async fn to_the_end(
     mut step: impl AsyncFnMut(Option<&str>) -> Result<peat_chain::types::Step>,
 ) -> Result<peat_chain::types::Step> {
     let mut state: Option<String> = None;

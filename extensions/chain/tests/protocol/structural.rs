@@ -1,15 +1,12 @@
 //! The structural lock: while somebody has it nobody else commits, whoever was slow, silent, dead or taken over.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use peat_chain::ErrorKind;
 use peat_chain::keys::STRUCTURAL;
 use peat_chain::memory::{Fault, Schedule};
 use peat_chain::ports::Clock as _;
 use peat_chain::types::PushRequest;
-use support::*;
+
+use crate::support::*;
 
 const META: &str = "default/_index/_meta.json";
 

@@ -2,10 +2,6 @@
 //! names is ever deleted, nothing acknowledged is lost, and in the end nothing is left that no head names.
 //! `PEAT_CHAIN_SEED=n` repeats a seed, `PEAT_CHAIN_SEEDS=n` runs so many.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +10,8 @@ use peat_chain::memory::{Bytes, Faults, Machine, Schedule, Store};
 use peat_chain::ports::Clock as _;
 use peat_chain::types::{DeltaMode, Entry, Lifetime, PushRequest, Wanted};
 use peat_chain::{Chain, ErrorKind, Result};
-use support::*;
+
+use crate::support::*;
 
 const WRITERS: u32 = 3;
 const COMMITS: u32 = 6;

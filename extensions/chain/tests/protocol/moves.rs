@@ -1,10 +1,6 @@
 //! Seeded schedules of moves beside busy writers: every acknowledged commit is in exactly one place, whoever is killed when.
 //! `PEAT_CHAIN_SEED=n` repeats one seed, `PEAT_CHAIN_SEEDS=n` runs so many.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +8,8 @@ use peat_chain::memory::{Faults, Machine, Schedule, Store};
 use peat_chain::ports::Clock as _;
 use peat_chain::types::{NamespaceState, PushRequest};
 use peat_chain::{Chain, ErrorKind, Result};
-use support::*;
+
+use crate::support::*;
 
 const WRITERS: u32 = 3;
 const COMMITS: u32 = 4;

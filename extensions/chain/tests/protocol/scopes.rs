@@ -1,10 +1,6 @@
 //! Run scopes: they read what their parent has, write for themselves, and are folded or dropped.
 //! `PEAT_CHAIN_SEED=n` repeats one seed, `PEAT_CHAIN_SEEDS=n` runs so many.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-mod support;
-
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -12,7 +8,8 @@ use peat_chain::ErrorKind;
 use peat_chain::memory::{Faults, Schedule};
 use peat_chain::ports::Clock as _;
 use peat_chain::types::{FoldConflict, VersionReference};
-use support::*;
+
+use crate::support::*;
 
 const SCOPE: &str = "default.scope-1";
 
