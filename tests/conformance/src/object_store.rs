@@ -26,6 +26,7 @@ macro_rules! object_store_suite {
             a_delimiter_folds_deeper_keys
             a_listing_goes_on_after_a_deleted_key
             parts_are_read_in_the_order_asked
+            large_content_comes_back_as_written_and_has_an_etag
             a_copy_is_an_object_of_its_own_and_never_overwrites
             deleting_what_is_not_there_is_no_failure
             a_key_cannot_escape
@@ -309,6 +310,18 @@ pub async fn a_listing_goes_on_after_a_deleted_key(store: &impl ObjectStore) {
     store.delete(&["q/2/a".to_owned()]).await.unwrap();
     assert_eq!(after("q/2/a").await, ["q/2/b", "q/3"]);
     assert_eq!(after("q/3").await, [""; 0]);
+}
+
+/// More than stores take in one request, or are given in one.
+const LARGE_BYTES: usize = 9 << 20;
+
+pub async fn large_content_comes_back_as_written_and_has_an_etag(store: &impl ObjectStore) {
+    let written = bytes(8, LARGE_BYTES);
+    let etag = put(store, "large", &written, Condition::Always).await.unwrap();
+    let found = found(store, "large").await;
+    assert!(read(&found.content) == written, "not the bytes that were written");
+    assert_eq!(found.object.etag, etag);
+    put(store, "large", b"small", Condition::Matches(etag)).await.unwrap();
 }
 
 pub async fn parts_are_read_in_the_order_asked(store: &impl ObjectStore) {

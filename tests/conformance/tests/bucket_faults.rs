@@ -255,6 +255,19 @@ async fn large_content_goes_in_parts_and_leaves_none_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_does_not_tell_the_etag_of_large_content_is_asked_for_it() {
+    let server = S3Server::start();
+    server.habits(|habits| habits.completes_without_etag = true);
+    let bucket = bucket(&server).await;
+    let content = content::in_memory(bytes(9, LARGE_BYTES));
+    let etag = bucket.put("large", content.clone(), Condition::Always).await.unwrap();
+    bucket.put("large", text("small"), Condition::Matches(etag)).await.unwrap();
+    // Somebody else may have written since: what became of a write on a condition its author finds out.
+    let unknown = bucket.put("new", content, Condition::Absent).await;
+    assert!(matches!(unknown, Err(ObjectError::Unavailable { .. })), "{unknown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn neighbouring_parts_are_one_request() {
     let server = S3Server::start();
     let bucket = bucket(&server).await;

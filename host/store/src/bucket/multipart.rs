@@ -9,6 +9,7 @@ use peat_core::content::SharedContent;
 use peat_core::ports::{Condition, ObjectError};
 
 use super::Inner;
+use super::etag;
 use super::failure::Refusal;
 use super::write::{Headers, Upload, written};
 
@@ -65,9 +66,20 @@ impl Inner {
         match condition {
             // Made once: a second one would find the upload gone, and say nothing about the object.
             Condition::Always => {
-                complete(Headers::default()).await.map_err(|refusal| refusal.into_error(&self.place, key))
+                let completed = complete(Headers::default()).await;
+                match completed.map_err(|refusal| refusal.into_error(&self.place, key))? {
+                    Some(etag) => Ok(etag),
+                    // Ceph 16 answers an empty one. Whoever wrote without a condition may be told of a later write's.
+                    None => self.stat(key, full).await.map(|(etag, _)| etag),
+                }
             }
-            _ => self.on_condition(key, full, condition, complete).await,
+            _ => {
+                let write = |headers| {
+                    let completing = complete(headers);
+                    async move { written(completing.await?.as_deref()) }
+                };
+                self.on_condition(key, full, condition, write).await
+            }
         }
     }
 
@@ -90,13 +102,14 @@ impl Inner {
         Ok(CompletedPart::builder().part_number(number).e_tag(etag).build())
     }
 
+    /// Answers the ETag, where the store tells one.
     async fn complete(
         &self,
         full: &str,
         id: &str,
         parts: Vec<CompletedPart>,
         headers: Headers,
-    ) -> Result<String, Refusal> {
+    ) -> Result<Option<String>, Refusal> {
         let request = self.client.complete_multipart_upload().bucket(&self.scope.bucket).key(full);
         let request = request
             .upload_id(id)
@@ -104,7 +117,7 @@ impl Inner {
             .set_if_match(headers.if_match)
             .set_if_none_match(headers.if_none_match);
         let answer = self.exchange(None, |watch| request.customize().interceptor(watch).send()).await?;
-        written(answer.output.e_tag())
+        Ok(etag::parse(answer.output.e_tag()))
     }
 
     async fn give_up(&self, full: &str, id: &str) -> Result<(), Refusal> {

@@ -114,6 +114,8 @@ pub struct Habits {
     pub ignores_if_none_match: bool,
     /// `If-Match` of writes is compared with the ETag without quotes, as Ceph 16 does.
     pub compares_unquoted: bool,
+    /// What was put together of parts has no ETag in the answer, as with Ceph 16.
+    pub completes_without_etag: bool,
     /// There are no batches of deletions.
     pub deletes_singly: bool,
     /// There is no bucket.

@@ -272,7 +272,8 @@ fn complete(state: &mut State, habits: &Habits, request: &Request) -> Done {
     check_conditions(state, habits, request)?;
     state.bucket.uploads.end(&id);
     let etag = state.bucket.put_with_etag(&request.key, bytes, etag);
-    let names = format!("<Bucket>{BUCKET}</Bucket><Key>{}</Key><ETag>&quot;{etag}&quot;</ETag>", escaped(&request.key));
+    let etag = if habits.completes_without_etag { String::new() } else { format!("&quot;{etag}&quot;") };
+    let names = format!("<Bucket>{BUCKET}</Bucket><Key>{}</Key><ETag>{etag}</ETag>", escaped(&request.key));
     Ok(Answer::xml(200, format!("<CompleteMultipartUploadResult>{names}</CompleteMultipartUploadResult>")))
 }
 
