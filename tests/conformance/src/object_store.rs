@@ -27,7 +27,9 @@ macro_rules! object_store_suite {
             a_listing_goes_on_after_a_deleted_key
             parts_are_read_in_the_order_asked
             large_content_comes_back_as_written_and_has_an_etag
+            large_content_is_written_on_a_condition
             a_copy_is_an_object_of_its_own_and_never_overwrites
+            large_content_is_copied
             deleting_what_is_not_there_is_no_failure
             a_key_cannot_escape
             times_are_of_one_clock
@@ -315,6 +317,9 @@ pub async fn a_listing_goes_on_after_a_deleted_key(store: &impl ObjectStore) {
 /// More than stores take in one request, or are given in one.
 const LARGE_BYTES: usize = 9 << 20;
 
+/// Bytes of a content that a bucket copies in parts.
+const COPIED_BYTES: usize = 65 << 20;
+
 pub async fn large_content_comes_back_as_written_and_has_an_etag(store: &impl ObjectStore) {
     let written = bytes(8, LARGE_BYTES);
     let etag = put(store, "large", &written, Condition::Always).await.unwrap();
@@ -322,6 +327,22 @@ pub async fn large_content_comes_back_as_written_and_has_an_etag(store: &impl Ob
     assert!(read(&found.content) == written, "not the bytes that were written");
     assert_eq!(found.object.etag, etag);
     put(store, "large", b"small", Condition::Matches(etag)).await.unwrap();
+}
+
+pub async fn large_content_is_written_on_a_condition(store: &impl ObjectStore) {
+    let first = bytes(8, LARGE_BYTES);
+    let etag = put(store, "large", &first, Condition::Absent).await.unwrap();
+    assert_eq!(found(store, "large").await.object.etag, etag);
+    let second = bytes(9, LARGE_BYTES);
+    assert!(is_conflict(&put(store, "large", &second, Condition::Absent).await));
+    assert!(is_conflict(&put(store, "large", &second, Condition::Matches(format!("{etag}0"))).await));
+    assert!(is_conflict(&put(store, "none", &second, Condition::Matches(etag.clone())).await));
+    assert!(read(&found(store, "large").await.content) == first, "a write whose condition does not hold took place");
+    let swapped = put(store, "large", &second, Condition::Matches(etag.clone())).await.unwrap();
+    assert!(is_conflict(&put(store, "large", &first, Condition::Matches(etag)).await));
+    let found = found(store, "large").await;
+    assert!(read(&found.content) == second, "not the bytes that were written");
+    assert_eq!(found.object.etag, swapped);
 }
 
 pub async fn parts_are_read_in_the_order_asked(store: &impl ObjectStore) {
@@ -350,6 +371,19 @@ pub async fn a_copy_is_an_object_of_its_own_and_never_overwrites(store: &impl Ob
     assert!(is_conflict(&store.copy("from/source", "to/target").await));
     store.delete(&["from/source".to_owned()]).await.unwrap();
     assert_eq!(read(&found(store, "to/target").await.content), b"from/source");
+}
+
+pub async fn large_content_is_copied(store: &impl ObjectStore) {
+    for size in [LARGE_BYTES, COPIED_BYTES] {
+        let (source, target) = (format!("from/{size}"), format!("to/{size}"));
+        let written = bytes(3, size);
+        put(store, &source, &written, Condition::Always).await.unwrap();
+        let etag = store.copy(&source, &target).await.unwrap();
+        let copy = found(store, &target).await;
+        assert_eq!(copy.object.etag, etag);
+        assert!(read(&copy.content) == written, "not the bytes that were copied");
+        assert!(is_conflict(&store.copy(&source, &target).await));
+    }
 }
 
 pub async fn deleting_what_is_not_there_is_no_failure(store: &impl ObjectStore) {

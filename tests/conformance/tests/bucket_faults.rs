@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use peat_conformance_tests::buckets::{open, settings_of};
 use peat_conformance_tests::samples::{bytes, read};
-use peat_core::content::{self, SharedContent};
+use peat_core::content::{self, Content, SharedContent};
+use peat_core::digest::Digest;
 use peat_core::ports::{Condition, Lookup, ObjectError, ObjectStore as _, Range};
 use peat_store::{AccessKeys, BucketObjects, BucketSettings, EtagForm};
 use peat_test_support::s3::{BUCKET, Fault, Operation, Rule, S3Server};
@@ -237,21 +239,88 @@ async fn large_content_goes_in_parts_and_leaves_none_behind() {
     let written = bytes(9, LARGE_BYTES);
     let content = content::in_memory(written.clone());
     server.fail(Rule::next(refused(503, "SlowDown")).on(Operation::Part));
-    let etag = bucket.put("large", content.clone(), Condition::Absent).await.unwrap();
+    bucket.put("large", content.clone(), Condition::Always).await.unwrap();
     assert_eq!((count(&server, Operation::Part), count(&server, Operation::Put)), (4, 0));
     assert_eq!(content_of(&bucket, "large").await.unwrap(), written);
-    let late = bucket.put("large", content.clone(), Condition::Absent).await;
-    assert!(matches!(late, Err(ObjectError::Conflict { .. })), "{late:?}");
-    bucket.put("large", content.clone(), Condition::Matches(etag.clone())).await.unwrap();
     server.fail(Rule::next(refused(403, "AccessDenied")).on(Operation::Part));
     let denied = bucket.put("large", content.clone(), Condition::Always).await;
     assert!(matches!(denied, Err(ObjectError::Denied { .. })), "{denied:?}");
     server.clear_log();
     server.fail(Rule::next(Fault::LostReply).on(Operation::Complete));
-    let unknown = bucket.put("new", content, Condition::Absent).await;
+    let unknown = bucket.put("new", content, Condition::Always).await;
     assert!(matches!(unknown, Err(ObjectError::Unavailable { .. })), "{unknown:?}");
     assert_eq!(count(&server, Operation::Complete), 1);
     assert_eq!(server.open_uploads(), 0, "parts of failed uploads stayed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_content_on_a_condition_is_one_request_that_is_made_once() {
+    let server = S3Server::start();
+    let bucket = bucket(&server).await;
+    let written = bytes(9, LARGE_BYTES);
+    let digest = Digest::of(&written).to_string();
+    let content = content::in_memory(written.clone());
+    let etag = bucket.put("large", content.clone(), Condition::Absent).await.unwrap();
+    let log = server.log();
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert_eq!((log[0].operation, log[0].bytes_in), (Operation::Put, LARGE_BYTES as u64));
+    // The store notices bytes that changed on the way.
+    assert_eq!(log[0].header("x-amz-content-sha256"), Some(digest.as_str()));
+    assert_eq!(content_of(&bucket, "large").await.unwrap(), written);
+    let late = bucket.put("large", content.clone(), Condition::Absent).await;
+    assert!(matches!(late, Err(ObjectError::Conflict { .. })), "{late:?}");
+    bucket.put("large", content.clone(), Condition::Matches(etag)).await.unwrap();
+    for fault in [Fault::LostReply, Fault::LostRequest, refused(503, "SlowDown")] {
+        server.clear_log();
+        server.fail(Rule::next(fault.clone()).on(Operation::Put));
+        let unknown = bucket.put("new", content.clone(), Condition::Absent).await;
+        assert!(matches!(unknown, Err(ObjectError::Unavailable { .. })), "{fault:?}: {unknown:?}");
+        assert_eq!(server.log().len(), 1, "{fault:?} was repeated");
+        bucket.delete(&["new".to_owned()]).await.unwrap();
+    }
+    server.fail(Rule::next(refused(400, "EntityTooLarge")).on(Operation::Put));
+    let too_large = bucket.put("new", content, Condition::Absent).await.unwrap_err();
+    assert!(matches!(too_large, ObjectError::Misconfigured { .. }), "{too_large:?}");
+    assert!(too_large.to_string().contains("in one request"), "{too_large}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_content_that_cannot_be_read_is_not_written() {
+    let server = S3Server::start();
+    let bucket = bucket(&server).await;
+    let written = bytes(9, LARGE_BYTES);
+    for condition in [Condition::Always, Condition::Absent] {
+        let broken = Arc::new(Broken { bytes: written.clone(), digest: Digest::of(&written) });
+        let answer = bucket.put("large", broken, condition.clone()).await;
+        assert!(matches!(answer, Err(ObjectError::Unavailable { .. })), "{condition:?}: {answer:?}");
+        assert!(server.keys().is_empty(), "{condition:?} wrote half a content");
+    }
+}
+
+/// A content whose disk fails half-way.
+#[derive(Debug)]
+struct Broken {
+    bytes: Vec<u8>,
+    digest: Digest,
+}
+
+impl Content for Broken {
+    fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let start = offset as usize;
+        if start + buffer.len() > self.bytes.len() / 2 {
+            return Err(std::io::Error::other("input/output error"));
+        }
+        buffer.copy_from_slice(&self.bytes[start..start + buffer.len()]);
+        Ok(buffer.len())
+    }
+
+    fn known_digest(&self) -> Option<Digest> {
+        Some(self.digest)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,11 +329,33 @@ async fn a_store_that_does_not_tell_the_etag_of_large_content_is_asked_for_it() 
     server.habits(|habits| habits.completes_without_etag = true);
     let bucket = bucket(&server).await;
     let content = content::in_memory(bytes(9, LARGE_BYTES));
-    let etag = bucket.put("large", content.clone(), Condition::Always).await.unwrap();
+    let etag = bucket.put("large", content, Condition::Always).await.unwrap();
     bucket.put("large", text("small"), Condition::Matches(etag)).await.unwrap();
-    // Somebody else may have written since: what became of a write on a condition its author finds out.
-    let unknown = bucket.put("new", content, Condition::Absent).await;
-    assert!(matches!(unknown, Err(ObjectError::Unavailable { .. })), "{unknown:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn larger_content_is_copied_by_the_store_and_through_here_only_where_it_cannot() {
+    let server = S3Server::start();
+    let bucket = bucket(&server).await;
+    let copies = [(2 << 20, Operation::Copy, 1), (65 << 20, Operation::PartCopy, 2)];
+    for (size, operation, requests) in copies {
+        let (written, source) = (bytes(4, size), format!("source-{size}"));
+        bucket.put(&source, content::in_memory(written.clone()), Condition::Always).await.unwrap();
+        server.clear_log();
+        bucket.copy(&source, "copied").await.unwrap();
+        assert_eq!(count(&server, operation), requests);
+        let moved: u64 = server.log().iter().map(|logged| logged.bytes_in + logged.bytes_out).sum();
+        assert!(moved < 10_000, "{moved} bytes went through here for {size}");
+        assert!(content_of(&bucket, "copied").await.unwrap() == written, "{size}: not what was copied");
+        let again = bucket.copy(&source, "copied").await;
+        assert!(matches!(again, Err(ObjectError::Conflict { .. })), "{size}: {again:?}");
+
+        server.fail(Rule::next(refused(501, "NotImplemented")).on(operation).times(requests as u32));
+        bucket.copy(&source, "through-here").await.unwrap();
+        assert!(content_of(&bucket, "through-here").await.unwrap() == written, "{size}: not what was copied");
+        assert_eq!(server.open_uploads(), 0, "parts of a copy that was given up stayed");
+        bucket.delete(&["copied", "through-here"].map(str::to_owned)).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

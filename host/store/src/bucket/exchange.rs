@@ -1,13 +1,12 @@
 //! One request: it waits its turn, is watched for progress, and its answer's time is kept.
 
-use std::convert::Infallible;
 use std::error::Error;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -15,17 +14,12 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Inner;
+use super::body::Outgoing;
 use super::failure::{Refusal, http_date_ms};
-
-/// Bytes of a body handed to the connection at once: each is a sign of progress.
-const FRAME_BYTES: usize = 64 * 1024;
 
 /// Fewer bytes than these within the time allowed are no progress: a connection that drips is as good as dead.
 const PROGRESS_BYTES_MIN: u64 = 4 * 1024;
@@ -41,11 +35,11 @@ pub(super) struct Exchange<T> {
 }
 
 impl Inner {
-    /// Makes one request, once. `upload` is the body that `request` sends: its bytes are signed as a whole and then handed
+    /// Makes one request, once. `sent` is the body that `request` sends: its bytes are signed as a whole and then handed
     /// to the connection in frames.
     pub(super) async fn exchange<T, E, F>(
         &self,
-        upload: Option<Bytes>,
+        sent: Option<Outgoing>,
         request: impl FnOnce(Watch) -> F,
     ) -> Result<Exchange<T>, Refusal>
     where
@@ -53,10 +47,10 @@ impl Inner {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         let turn = Arc::clone(&self.requests).acquire_owned().await.expect("nobody closes the semaphore");
-        let watch = Watch(Arc::new(Watched { upload, moved: AtomicU64::new(0), answered_at_ms: OnceLock::new() }));
+        let watch = Watch::of(sent);
         // The futures of the SDK are large.
-        let sent = Box::pin(request(watch.clone()));
-        match watch.unless_stalled(self.no_progress, sent).await? {
+        let answered = Box::pin(request(watch.clone()));
+        match watch.unless_stalled(self.no_progress, answered).await? {
             Ok(output) => Ok(Exchange { output, watch, turn }),
             Err(error) => Err(Refusal::of(&error)),
         }
@@ -69,12 +63,16 @@ pub(super) struct Watch(Arc<Watched>);
 
 #[derive(Debug)]
 struct Watched {
-    upload: Option<Bytes>,
+    sent: Option<Outgoing>,
     moved: AtomicU64,
     answered_at_ms: OnceLock<u64>,
 }
 
 impl Watch {
+    pub(super) fn of(sent: Option<Outgoing>) -> Self {
+        Self(Arc::new(Watched { sent, moved: AtomicU64::new(0), answered_at_ms: OnceLock::new() }))
+    }
+
     /// Notes that bytes went either way.
     pub(super) fn moved(&self, bytes: usize) {
         self.0.moved.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -110,15 +108,26 @@ impl Intercept for Watch {
         "peat: progress and time"
     }
 
+    fn modify_before_signing(
+        &self,
+        _context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(digest) = self.0.sent.as_ref().and_then(Outgoing::digest) {
+            config.interceptor_state().store_put(PayloadSigningOverride::Precomputed(digest.to_string()));
+        }
+        Ok(())
+    }
+
     fn modify_before_transmit(
         &self,
         context: &mut BeforeTransmitInterceptorContextMut<'_>,
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(upload) = &self.0.upload {
-            let frames = Frames { rest: upload.clone(), watch: self.clone() };
-            *context.request_mut().body_mut() = SdkBody::from_body_1_x(frames);
+        if let Some(sent) = &self.0.sent {
+            *context.request_mut().body_mut() = sent.body(self.clone());
         }
         Ok(())
     }
@@ -133,33 +142,5 @@ impl Intercept for Watch {
             let _ = self.0.answered_at_ms.set(date);
         }
         Ok(())
-    }
-}
-
-/// A body in frames; each that the connection asks for is progress.
-struct Frames {
-    rest: Bytes,
-    watch: Watch,
-}
-
-impl Body for Frames {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.rest.is_empty() {
-            return Poll::Ready(None);
-        }
-        let length = self.rest.len().min(FRAME_BYTES);
-        self.watch.moved(length);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64)
     }
 }

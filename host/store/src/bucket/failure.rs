@@ -127,11 +127,15 @@ impl Refusal {
         matches!(self, Self::Answered(answered) if answered.status == 416)
     }
 
-    /// The store does not know how to do this at all.
+    /// The store has no such operation.
+    pub(super) fn is_not_implemented(&self) -> bool {
+        matches!(self, Self::Answered(answered) if matches!(answered.status, 405 | 501))
+    }
+
+    /// The store does not know how to do this at all, or not as it was asked.
     pub(super) fn is_unknown_to_the_store(&self) -> bool {
         let codes = ["NotImplemented", "MethodNotAllowed", "InvalidRequest", "MissingContentMD5", "MalformedXML"];
-        matches!(self, Self::Answered(answered)
-            if matches!(answered.status, 405 | 501) || codes.contains(&answered.code.as_str()))
+        self.is_not_implemented() || matches!(self, Self::Answered(answered) if codes.contains(&answered.code.as_str()))
     }
 
     /// For the caller, with what is to be done about it.
@@ -175,6 +179,7 @@ enum Meaning {
     Expired,
     Denied,
     Full,
+    TooLarge,
     Archived,
     Other,
 }
@@ -189,9 +194,8 @@ impl Answered {
             (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired") => {
                 Meaning::Expired
             }
-            (_, "QuotaExceeded" | "ServiceQuotaExceeded" | "XMinioStorageFull" | "EntityTooLarge") | (507, _) => {
-                Meaning::Full
-            }
+            (_, "QuotaExceeded" | "ServiceQuotaExceeded" | "XMinioStorageFull") | (507, _) => Meaning::Full,
+            (_, "EntityTooLarge") => Meaning::TooLarge,
             (_, "InvalidObjectState") => Meaning::Archived,
             (_, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException" | "PermanentRedirect")
             | (301 | 307 | 308, _) => Meaning::Elsewhere,
@@ -242,6 +246,10 @@ impl Answered {
                 "check the credentials in use and what they allow (docs/bucket-objects.md lists the permissions)",
             ),
             Meaning::Full => ObjectError::Exhausted { key, reason: said },
+            Meaning::TooLarge => {
+                let remedy = "this store does not take so much in one request, as a write on a condition has to be";
+                misconfigured(key, remedy.to_owned())
+            }
             Meaning::Other => misconfigured(key, "this store cannot do what was asked as it was asked".to_owned()),
         }
     }

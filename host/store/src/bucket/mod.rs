@@ -4,6 +4,7 @@
 //! Deliberately absent: what is stored, the protocol over it (an extension's), and the decision whether a store can be
 //! trusted at all (`datastore setup` examines it).
 
+mod body;
 mod client;
 mod connections;
 mod copy;

@@ -1,15 +1,16 @@
-//! Writing: whole objects up to the size of a part, larger ones in parts. A conditional write is made once: what became of
-//! an unanswered one the caller finds out by reading.
+//! Writing: whole objects up to the size of a part, larger ones in parts. A conditional write is always one request, made
+//! once: what became of an unanswered one the caller finds out by reading.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use peat_core::content::SharedContent;
+use peat_core::content::{self, SharedContent};
 use peat_core::ports::{Condition, ObjectError};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Inner;
+use super::body::Outgoing;
 use super::etag::{self, EtagForm};
 use super::failure::Refusal;
 use super::multipart::PART_BYTES;
@@ -20,9 +21,9 @@ const READ_INLINE_BYTES_MAX: u64 = 256 * 1024;
 
 /// A condition as it is written into headers.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Headers {
-    pub(super) if_match: Option<String>,
-    pub(super) if_none_match: Option<String>,
+struct Headers {
+    if_match: Option<String>,
+    if_none_match: Option<String>,
 }
 
 /// A part of a content in memory, counted among the uploads as long as it lives.
@@ -43,20 +44,26 @@ impl Inner {
         if matches!(&condition, Condition::Matches(etag) if !etag::is_possible(etag)) {
             return Err(ObjectError::Conflict { key: key.to_owned() });
         }
-        if content.size() > PART_BYTES {
-            return self.put_in_parts(key, &full, content, &condition).await;
-        }
         let size = content.size();
-        let upload = self.upload(key, content, 0, size).await?;
-        if condition == Condition::Always {
-            return self.repeated(key, || self.put_once(&full, &upload, Headers::default())).await;
+        if size > PART_BYTES && condition == Condition::Always {
+            return self.put_in_parts(key, &full, &content).await;
         }
-        self.on_condition(key, &full, &condition, |headers| self.put_once(&full, &upload, headers)).await
+        let (whole, _place) = if size > PART_BYTES {
+            // On a condition, so not in parts: Ceph 16 puts them together without a look at it.
+            (digested(key, content).await?, None)
+        } else {
+            let upload = self.upload(key, content, 0, size).await?;
+            (Outgoing::Bytes(upload.bytes.clone()), Some(upload))
+        };
+        if condition == Condition::Always {
+            return self.repeated(key, || self.put_once(&full, &whole, Headers::default())).await;
+        }
+        self.on_condition(key, &full, &condition, |headers| self.put_once(&full, &whole, headers)).await
     }
 
     /// Carries out a conditional write once. Where it is not known yet which form of ETag the store takes, a refusal of the
     /// current ETag (as a read shows) is followed by the other form: the first attempt certainly wrote nothing.
-    pub(super) async fn on_condition<F>(
+    async fn on_condition<F>(
         &self,
         key: &str,
         full: &str,
@@ -105,15 +112,15 @@ impl Inner {
         }
     }
 
-    async fn put_once(&self, full: &str, upload: &Upload, headers: Headers) -> Result<String, Refusal> {
+    async fn put_once(&self, full: &str, whole: &Outgoing, headers: Headers) -> Result<String, Refusal> {
         let request = self.client.put_object().bucket(&self.scope.bucket).key(full);
         let request = request
             .content_type("application/octet-stream")
             .set_if_match(headers.if_match)
             .set_if_none_match(headers.if_none_match)
-            .body(upload.bytes.clone().into());
-        let answer =
-            self.exchange(Some(upload.bytes.clone()), |watch| request.customize().interceptor(watch).send()).await?;
+            .set_content_length(i64::try_from(whole.size()).ok())
+            .body(whole.in_memory().into());
+        let answer = self.exchange(Some(whole.clone()), |watch| request.customize().interceptor(watch).send()).await?;
         // "null" names the one version that a bucket without versioning, or with suspended one, has of an object.
         if answer.output.version_id().is_some_and(|version| version != "null") {
             self.keeps_versions.store(true, Ordering::Relaxed);
@@ -136,11 +143,7 @@ impl Inner {
             let reading = tokio::task::spawn_blocking(move || read_part(&content, offset, length));
             reading.await.map_err(|error| thread_ended(key, &error))?
         };
-        let bytes = read.map_err(|error| ObjectError::Unavailable {
-            key: key.to_owned(),
-            reason: format!("what was to be written cannot be read: {error}"),
-            retry_after_ms: None,
-        })?;
+        let bytes = read.map_err(|error| unreadable(key, &error))?;
         Ok(Upload { bytes, _place: place })
     }
 }
@@ -148,6 +151,18 @@ impl Inner {
 /// The ETag of an answer to a write. Without it the write took place, and its author has to look which one it has.
 pub(super) fn written(etag: Option<&str>) -> Result<String, Refusal> {
     etag::parse(etag).ok_or_else(|| Refusal::NoAnswer("the answer to a write bears no ETag".to_owned()))
+}
+
+/// A content to be sent whole, with the digest that is signed.
+async fn digested(key: &str, content: SharedContent) -> Result<Outgoing, ObjectError> {
+    let hashing = tokio::task::spawn_blocking(move || content::digest(&*content).map(|digest| (content, digest)));
+    let hashed = hashing.await.map_err(|error| thread_ended(key, &error))?;
+    hashed.map(|(content, digest)| Outgoing::Content(content, digest)).map_err(|error| unreadable(key, &error))
+}
+
+fn unreadable(key: &str, error: &std::io::Error) -> ObjectError {
+    let reason = format!("what was to be written cannot be read: {error}");
+    ObjectError::Unavailable { key: key.to_owned(), reason, retry_after_ms: None }
 }
 
 fn read_part(content: &SharedContent, offset: u64, length: u64) -> std::io::Result<Bytes> {

@@ -21,6 +21,8 @@ pub enum Operation {
     Begin,
     /// UploadPart.
     Part,
+    /// UploadPartCopy.
+    PartCopy,
     /// CompleteMultipartUpload.
     Complete,
     /// AbortMultipartUpload.
@@ -33,12 +35,16 @@ impl Operation {
     /// By method, path and query.
     pub(super) fn of(request: &Request) -> Self {
         let upload = request.query("uploadId").is_some();
+        let copied = request.header("x-amz-copy-source").is_some();
         match (request.method.as_str(), request.key.is_empty()) {
             ("GET", true) if request.query("list-type").as_deref() == Some("2") => Self::List,
             ("GET", false) => Self::Get,
-            ("PUT", false) if upload => Self::Part,
-            ("PUT", false) if request.header("x-amz-copy-source").is_none() => Self::Put,
-            ("PUT", false) => Self::Copy,
+            ("PUT", false) => match (upload, copied) {
+                (true, true) => Self::PartCopy,
+                (true, false) => Self::Part,
+                (false, true) => Self::Copy,
+                (false, false) => Self::Put,
+            },
             ("POST", true) if request.query("delete").is_some() => Self::DeleteMany,
             ("POST", false) if request.query("uploads").is_some() => Self::Begin,
             ("POST", false) if upload => Self::Complete,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -153,6 +154,7 @@ fn carried_out(state: &mut State, operation: Operation, request: &Request) -> An
         Operation::DeleteMany => Ok(delete_many(state, request)),
         Operation::Begin => Ok(begin(state, request)),
         Operation::Part => part(state, request),
+        Operation::PartCopy => part_copy(state, request),
         Operation::Complete => complete(state, &habits, request),
         Operation::Abort => match state.bucket.uploads.end(&request.query("uploadId").unwrap_or_default()) {
             true => Ok(Answer::new(204)),
@@ -209,13 +211,36 @@ fn put(state: &mut State, habits: &Habits, request: &Request) -> Done {
 
 /// As S3 does it: looks at no condition on the target.
 fn copy(state: &mut State, request: &Request) -> Done {
+    let bytes = source(state, request)?;
+    let etag = state.bucket.put(&request.key, bytes);
+    Ok(copied("CopyObjectResult", &etag))
+}
+
+fn part_copy(state: &mut State, request: &Request) -> Done {
+    let bytes = source(state, request)?;
+    let range =
+        request.header("x-amz-copy-source-range").and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+    let (first, last) = range.ok_or((400, "InvalidArgument"))?;
+    let number = |text: &str| text.parse::<usize>().map_err(|_| (400, "InvalidArgument"));
+    let (first, last) = (number(first)?, number(last)?);
+    if first > last || last >= bytes.len() {
+        return Err((416, "InvalidRange"));
+    }
+    let etag = kept_part(state, request, bytes.slice(first..=last))?;
+    Ok(copied("CopyPartResult", &etag))
+}
+
+/// The bytes of the object that a copy names.
+fn source(state: &State, request: &Request) -> Result<Bytes, (u16, &'static str)> {
     let source = decoded(request.header("x-amz-copy-source").unwrap_or_default());
     let key = source.trim_start_matches('/').strip_prefix(BUCKET).and_then(|rest| rest.strip_prefix('/'));
-    let bytes = key.and_then(|key| state.bucket.get(key)).ok_or((404, "NoSuchKey"))?.bytes.clone();
-    let etag = state.bucket.put(&request.key, bytes);
+    Ok(key.and_then(|key| state.bucket.get(key)).ok_or((404, "NoSuchKey"))?.bytes.clone())
+}
+
+fn copied(element: &str, etag: &str) -> Answer {
     let modified = listed_date(now_ms());
     let result = format!("<ETag>&quot;{etag}&quot;</ETag><LastModified>{modified}</LastModified>");
-    Ok(Answer::xml(200, format!("<CopyObjectResult>{result}</CopyObjectResult>")))
+    Answer::xml(200, format!("<{element}>{result}</{element}>"))
 }
 
 fn list(state: &State, request: &Request) -> Answer {
@@ -255,12 +280,17 @@ fn begin(state: &mut State, request: &Request) -> Answer {
 }
 
 fn part(state: &mut State, request: &Request) -> Done {
-    let number = request.query("partNumber").and_then(|number| number.parse().ok()).ok_or((400, "InvalidArgument"))?;
-    let id = request.query("uploadId").unwrap_or_default();
-    let etag = state.bucket.uploads.part(&id, number, request.body.clone()).map_err(|code| (404, code))?;
+    let etag = kept_part(state, request, request.body.clone())?;
     Ok(Answer::new(200).with("etag", format!("\"{etag}\"")))
 }
 
+fn kept_part(state: &mut State, request: &Request, bytes: Bytes) -> Result<String, (u16, &'static str)> {
+    let number = request.query("partNumber").and_then(|number| number.parse().ok()).ok_or((400, "InvalidArgument"))?;
+    let id = request.query("uploadId").unwrap_or_default();
+    state.bucket.uploads.part(&id, number, bytes).map_err(|code| (404, code))
+}
+
+/// Looks at no condition, as Ceph 16.
 fn complete(state: &mut State, habits: &Habits, request: &Request) -> Done {
     let id = request.query("uploadId").unwrap_or_default();
     let document = String::from_utf8_lossy(&request.body);
@@ -269,7 +299,6 @@ fn complete(state: &mut State, habits: &Habits, request: &Request) -> Done {
     let parts: Vec<(u32, String)> = numbers.zip(etags).collect();
     let refused = |code| (if code == "NoSuchUpload" { 404 } else { 400 }, code);
     let (bytes, etag) = state.bucket.uploads.joined(&id, &parts).map_err(refused)?;
-    check_conditions(state, habits, request)?;
     state.bucket.uploads.end(&id);
     let etag = state.bucket.put_with_etag(&request.key, bytes, etag);
     let etag = if habits.completes_without_etag { String::new() } else { format!("&quot;{etag}&quot;") };
