@@ -236,6 +236,7 @@ fn a_killed_collector_leaves_nothing_that_the_next_one_does_not_finish(place: &P
             scope.spawn(move || names.iter().for_each(|name| run(first, name)));
         }
     });
+    are_over(&first, names.len() as u64);
     for pause_ms in [20, 60, 120, 200] {
         let mut collector = first.command(&["data", "gc", "--grace", "0s"]).spawn().unwrap();
         thread::sleep(std::time::Duration::from_millis(pause_ms));
