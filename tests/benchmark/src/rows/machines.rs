@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::LocalPoolHandle;
 
 use super::plain;
-use crate::figures::{Figures, Target};
+use crate::figures::{Figures, Target, median};
 use crate::native::Native;
 use crate::process::cpu_of_this;
 use crate::world::{WRITERS, World, model};
@@ -68,11 +68,6 @@ async fn took(work: impl Future) -> f64 {
     let began = Instant::now();
     work.await;
     began.elapsed().as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn task(number: usize) -> Model {
